@@ -1,0 +1,1 @@
+//! Pure: what the replacement is; no await, no I/O, no clock.

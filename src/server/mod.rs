@@ -1,0 +1,1 @@
+//! Sockets in: listeners, accept, drain.

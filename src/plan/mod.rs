@@ -1,1 +1,176 @@
 //! Pure: what the replacement is; no await, no I/O, no clock.
+//!
+//! A plan is a three-way merge. *base* is the old image's configuration, *mine* the container's,
+//! *theirs* the new image's, and the *patch* is the request. What equals base came from the image
+//! and is left out, so that the engine fills in theirs; what differs was chosen by a person and
+//! stays. All of it is the engine's own JSON: a field that nobody here has heard of is carried
+//! over unchanged.
+
+mod config;
+mod mounts;
+mod networks;
+mod patch;
+
+use serde_json::{Map, Value};
+
+pub use patch::{PatchError, check as check_patch};
+
+use crate::engine::ApiVersion;
+
+/// A JSON object.
+pub type Object = Map<String, Value>;
+
+/// The label that records an upgrade on the replacement. It is never inherited.
+pub const MARKER_LABEL: &str = "io.refit.upgrade";
+
+/// Everything that a plan is computed from.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The version in which the replacement will be created.
+    pub api: ApiVersion,
+    /// The original, as inspect prints it.
+    pub container: &'a Value,
+    /// The image that the original was created from, as inspect prints it **by ID**; `None` when
+    /// it is gone.
+    pub old_image: Option<&'a Value>,
+    /// The image that the replacement is created from, as inspect prints it.
+    pub new_image: &'a Value,
+    /// The reference that the new image goes by in the replacement's `Image`.
+    pub reference: &'a str,
+    /// The request's body, checked by [`check_patch`].
+    pub patch: &'a Object,
+}
+
+/// What the replacement is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The body of `POST /containers/create`, but for the marker.
+    pub create: Value,
+    /// Networks that this API version cannot take in create: `(network, endpoint settings)`, to
+    /// be connected after it, in this order.
+    pub connect: Vec<(String, Value)>,
+    /// The networks (by ID) that the replacement needs and that must exist.
+    pub networks: Vec<String>,
+    /// Whether the replacement would differ from the original.
+    pub changed: bool,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// Why no plan can be made of the inputs. The message names what is in the way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The engine printed something that is not of the shape its API documents.
+    #[error("the engine's inspect document has no usable {0}")]
+    Malformed(&'static str),
+    /// The patch cannot be applied.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+}
+
+/// Computes the plan. The same inputs give the same plan.
+///
+/// # Errors
+/// [`Refusal`] if a document lacks what every engine prints, or the patch does not fit.
+pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
+    let mut warnings = Vec::new();
+    if inputs.old_image.is_none() {
+        warnings.push(
+            "the image that the container was created from is gone: none of its settings can be \
+             told from the image's defaults, so all of them are kept"
+                .to_owned(),
+        );
+    }
+    let kept = replacement(inputs, None)?;
+    let wanted = replacement(inputs, Some(inputs.patch))?;
+    let same_image = inputs.container.get("Image") == inputs.new_image.get("Id");
+    let changed = !same_image || kept.body != wanted.body;
+    warnings.extend(wanted.warnings);
+    Ok(Plan {
+        create: Value::Object(wanted.body),
+        connect: wanted.connect,
+        networks: wanted.networks,
+        changed,
+        warnings,
+    })
+}
+
+/// The ID in an image's inspect document.
+#[must_use]
+pub fn image_id(image: &Value) -> String {
+    image
+        .get("Id")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Sets a label in a create body.
+pub fn set_label(body: &mut Value, name: &str, value: &str) {
+    if !body["Labels"].is_object() {
+        body["Labels"] = Value::Object(Object::new());
+    }
+    body["Labels"][name] = Value::from(value);
+}
+
+/// A create body with what goes with it.
+struct Replacement {
+    body: Object,
+    connect: Vec<(String, Value)>,
+    networks: Vec<String>,
+    warnings: Vec<String>,
+}
+
+fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacement, Refusal> {
+    let mut warnings = Vec::new();
+    let container = inputs.container;
+    let host_config = object(container, "HostConfig")?;
+    let nothing = Object::new();
+    let base = image_config(inputs.old_image).unwrap_or(&nothing);
+
+    let mut body = config::inherit(object(container, "Config")?, base, host_config);
+    body.insert("Image".to_owned(), Value::from(inputs.reference));
+    let host = mounts::inherit(host_config, container);
+    body.insert(
+        "HostConfig".to_owned(),
+        Value::Object(networks::translate_links(host)),
+    );
+    let endpoints = networks::inherit(container);
+    let networks = endpoints
+        .iter()
+        .filter_map(|endpoint| endpoint.network_id.clone())
+        .collect();
+    let endpoints = endpoints
+        .into_iter()
+        .filter(|endpoint| !endpoint.key.is_empty())
+        .map(|endpoint| (endpoint.key, endpoint.settings));
+    body.insert(
+        "NetworkingConfig".to_owned(),
+        serde_json::json!({ "EndpointsConfig": endpoints.collect::<Object>() }),
+    );
+    if let Some(patch) = patch {
+        patch::apply(&mut body, patch, &mut warnings)?;
+    }
+    config::follow_image(&mut body, inputs.new_image);
+    let connect = networks::split(&mut body, inputs.api);
+    Ok(Replacement {
+        body,
+        connect,
+        networks,
+        warnings,
+    })
+}
+
+fn object<'a>(document: &'a Value, key: &'static str) -> Result<&'a Object, Refusal> {
+    document
+        .get(key)
+        .and_then(Value::as_object)
+        .ok_or(Refusal::Malformed(key))
+}
+
+fn image_config(image: Option<&Value>) -> Option<&Object> {
+    image?.get("Config")?.as_object()
+}
+
+#[cfg(test)]
+mod tests;

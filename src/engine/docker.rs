@@ -1,0 +1,480 @@
+//! The Docker implementation of [`Engine`].
+
+use std::{pin::pin, sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use bollard::{
+    ClientVersion, Docker,
+    errors::Error as BollardError,
+    models::{ContainerUpdateBody, RestartPolicy as TypedPolicy, RestartPolicyNameEnum},
+    query_parameters::{
+        KillContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+        RenameContainerOptionsBuilder, StopContainerOptions, WaitContainerOptions,
+    },
+};
+use futures_util::{StreamExt, TryStreamExt};
+use http_body_util::BodyExt;
+use hyper::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    Address, ApiVersion, Created, Engine, EngineError, PullLine, RestartPolicy, Result,
+    StopOptions,
+    raw::{Call, QUICK},
+};
+
+/// The newest API version that Refit was measured with (Docker 28.5). An engine that offers a
+/// newer one is spoken to in this one.
+const NEWEST: ApiVersion = ApiVersion {
+    major: 1,
+    minor: 51,
+};
+
+/// How long a stop may take beyond its own timeout: the engine kills, waits again, cleans up.
+const STOP_MARGIN: Duration = Duration::from_secs(60);
+
+/// How long a stop without a timeout of its own may take: a container's own `StopTimeout` may be
+/// large, and what it is is the container's affair.
+const STOP_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// How long a create may take: the engine may copy an image's files into new volumes.
+const CREATE_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// How long one line of a pull may be waited for.
+const PULL_IDLE_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// The longest progress line of a pull; real ones have a few hundred bytes.
+const PULL_LINE_LIMIT: usize = 1024 * 1024;
+
+/// What stays as it is in a path segment or a query value.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
+}
+
+/// An unmodified dockerd behind a socket.
+#[derive(Debug)]
+pub struct DockerEngine {
+    address: Address,
+    /// Made by the first call, and anew after the engine was out of reach: another version may
+    /// have come back.
+    session: Mutex<Option<Session>>,
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    client: Docker,
+    api: ApiVersion,
+}
+
+impl DockerEngine {
+    /// The engine at `address`; nothing is dialled before the first call.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Self {
+            address,
+            session: Mutex::new(None),
+        }
+    }
+
+    async fn session(&self) -> Result<Session> {
+        if let Some(session) = self.kept() {
+            return Ok(session);
+        }
+        let api = self.negotiate().await?;
+        let version = ClientVersion {
+            major_version: api.major,
+            minor_version: api.minor,
+        };
+        let client = match &self.address {
+            Address::Unix(path) => {
+                Docker::connect_with_unix(&path.to_string_lossy(), QUICK.as_secs(), &version)
+            }
+            Address::Tcp(host_port) => {
+                Docker::connect_with_http(&format!("http://{host_port}"), QUICK.as_secs(), &version)
+            }
+        }
+        .map_err(|error| self.explain(error))?;
+        let session = Session { client, api };
+        self.keep(Some(session.clone()));
+        Ok(session)
+    }
+
+    fn kept(&self) -> Option<Session> {
+        self.session
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    fn keep(&self, session: Option<Session>) {
+        *self
+            .session
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = session;
+    }
+
+    /// `_ping` is the one call that no version is needed for, and names the newest one.
+    async fn negotiate(&self) -> Result<ApiVersion> {
+        let ping = Call {
+            method: Method::GET,
+            path: "/_ping".to_owned(),
+            header: None,
+            body: None,
+            limit: QUICK,
+        };
+        let response = ping.send(&self.address).await?;
+        let header = response
+            .headers()
+            .get("api-version")
+            .and_then(|v| v.to_str().ok());
+        let (major, minor) = header
+            .and_then(|text| text.split_once('.'))
+            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
+            .ok_or_else(|| EngineError::unknown("_ping named no Api-Version"))?;
+        Ok(NEWEST.min(ApiVersion { major, minor }))
+    }
+
+    /// A typed call's error in our terms; a lost engine ends the session.
+    fn explain(&self, error: BollardError) -> EngineError {
+        let unreachable = |reason: String| EngineError::Unreachable {
+            address: self.address.to_string(),
+            reason,
+        };
+        let explained = match error {
+            BollardError::DockerResponseServerError {
+                status_code,
+                message,
+            } => {
+                return EngineError::Refused {
+                    status: status_code,
+                    message,
+                };
+            }
+            BollardError::HyperLegacyError { err } if err.is_connect() => {
+                unreachable(err.to_string())
+            }
+            BollardError::SocketNotFoundError(path) => unreachable(format!("no socket at {path}")),
+            other => EngineError::unknown(other),
+        };
+        self.keep(None);
+        explained
+    }
+
+    /// A raw call at the negotiated version; `path` begins after the version prefix.
+    async fn raw(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let limit = if path.starts_with("/containers/create") {
+            CREATE_LIMIT
+        } else {
+            QUICK
+        };
+        let api = self.session().await?.api;
+        let call = Call {
+            method,
+            path: format!("/v{api}{path}"),
+            header: None,
+            body,
+            limit,
+        };
+        let answer = call.json(&self.address).await;
+        if matches!(
+            answer,
+            Err(EngineError::Unreachable { .. } | EngineError::Unknown { .. })
+        ) {
+            self.keep(None);
+        }
+        answer
+    }
+
+    /// Docker 20.10 ignores `signal` of stop: send it, wait, and let stop finish the work.
+    async fn stop_by_kill(
+        &self,
+        client: &Docker,
+        container: &str,
+        signal: &str,
+        patience: Duration,
+    ) -> Result<()> {
+        let options = KillContainerOptions {
+            signal: signal.to_owned(),
+        };
+        match client.kill_container(container, Some(options)).await {
+            Ok(()) => {}
+            // Not running: stop says what that means.
+            Err(BollardError::DockerResponseServerError {
+                status_code: 409, ..
+            }) => return Ok(()),
+            Err(error) => return Err(self.explain(error)),
+        }
+        let mut end = pin!(client.clone().with_timeout(patience).wait_container(
+            container,
+            Some(WaitContainerOptions {
+                condition: "not-running".to_owned()
+            })
+        ));
+        // However the wait ends, the stop that follows finds out how things are.
+        let _ = timeout(patience, end.next()).await;
+        Ok(())
+    }
+}
+
+/// The first API version whose stop takes `signal` (Docker 23).
+const STOP_TAKES_SIGNAL: ApiVersion = ApiVersion {
+    major: 1,
+    minor: 42,
+};
+
+/// The engine's own patience where neither request nor container says anything.
+const DEFAULT_STOP_TIMEOUT: i32 = 10;
+
+#[async_trait]
+impl Engine for DockerEngine {
+    async fn api_version(&self) -> Result<ApiVersion> {
+        Ok(self.session().await?.api)
+    }
+
+    async fn inspect_container(&self, reference: &str) -> Result<Value> {
+        self.raw(
+            Method::GET,
+            &format!("/containers/{}/json", encode(reference)),
+            None,
+        )
+        .await
+    }
+
+    async fn inspect_image(&self, reference: &str) -> Result<Value> {
+        // A reference's slashes belong to the path; nothing else of it does.
+        let reference = reference
+            .split('/')
+            .map(encode)
+            .collect::<Vec<_>>()
+            .join("/");
+        self.raw(Method::GET, &format!("/images/{reference}/json"), None)
+            .await
+    }
+
+    async fn inspect_network(&self, reference: &str) -> Result<Value> {
+        self.raw(
+            Method::GET,
+            &format!("/networks/{}", encode(reference)),
+            None,
+        )
+        .await
+    }
+
+    async fn list_labelled(&self, label: &str) -> Result<Vec<String>> {
+        let filters = encode(&json!({ "label": [label] }).to_string());
+        let path = format!("/containers/json?all=true&filters={filters}");
+        let listed = self.raw(Method::GET, &path, None).await?;
+        let listed = listed
+            .as_array()
+            .ok_or_else(|| EngineError::unknown("no list"))?;
+        Ok(listed
+            .iter()
+            .filter_map(|c| Some(c.get("Id")?.as_str()?.to_owned()))
+            .collect())
+    }
+
+    async fn list_containers(&self) -> Result<Vec<Value>> {
+        match self
+            .raw(Method::GET, "/containers/json?all=true", None)
+            .await?
+        {
+            Value::Array(containers) => Ok(containers),
+            _ => Err(EngineError::unknown("no list")),
+        }
+    }
+
+    async fn pull(
+        &self,
+        reference: &str,
+        auth: Option<&str>,
+        progress: &(dyn Fn(PullLine) + Send + Sync),
+    ) -> Result<()> {
+        let api = self.session().await?.api;
+        let call = Call {
+            method: Method::POST,
+            path: format!("/v{api}/images/create?fromImage={}", encode(reference)),
+            header: auth.map(|auth| ("X-Registry-Auth", auth)),
+            body: None,
+            limit: PULL_IDLE_LIMIT,
+        };
+        let body = call.send(&self.address).await?.into_body();
+        let mut lines = pin!(tokio_util::codec::FramedRead::new(
+            tokio_util::io::StreamReader::new(
+                body.into_data_stream().map_err(std::io::Error::other)
+            ),
+            tokio_util::codec::LinesCodec::new_with_max_length(PULL_LINE_LIMIT),
+        ));
+        while let Some(line) = timeout(PULL_IDLE_LIMIT, lines.next())
+            .await
+            .map_err(|_| EngineError::unknown("the pull made no progress"))?
+        {
+            let line = line.map_err(EngineError::unknown)?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            let line: Value = serde_json::from_str(&line).map_err(EngineError::unknown)?;
+            if let Some(message) = line.get("error").and_then(Value::as_str) {
+                return Err(EngineError::Refused {
+                    status: 500,
+                    message: message.to_owned(),
+                });
+            }
+            progress(line);
+        }
+        Ok(())
+    }
+
+    async fn create_container(&self, name: &str, body: &Value) -> Result<Created> {
+        let path = format!("/containers/create?name={}", encode(name));
+        let answer = self.raw(Method::POST, &path, Some(body)).await?;
+        let id = answer.get("Id").and_then(Value::as_str);
+        let warnings = answer.get("Warnings").and_then(Value::as_array);
+        Ok(Created {
+            id: id
+                .ok_or_else(|| EngineError::unknown("create named no Id"))?
+                .to_owned(),
+            warnings: warnings
+                .into_iter()
+                .flatten()
+                .filter_map(|warning| warning.as_str().map(str::to_owned))
+                .collect(),
+        })
+    }
+
+    async fn connect_network(
+        &self,
+        network: &str,
+        container: &str,
+        endpoint: &Value,
+    ) -> Result<()> {
+        let path = format!("/networks/{}/connect", encode(network));
+        let body = json!({ "Container": container, "EndpointConfig": endpoint });
+        self.raw(Method::POST, &path, Some(&body)).await.map(drop)
+    }
+
+    async fn update_restart_policy(&self, container: &str, policy: &RestartPolicy) -> Result<()> {
+        let name = match policy.name.as_str() {
+            "always" => RestartPolicyNameEnum::ALWAYS,
+            "unless-stopped" => RestartPolicyNameEnum::UNLESS_STOPPED,
+            "on-failure" => RestartPolicyNameEnum::ON_FAILURE,
+            // The engine takes the empty name of an update for "leave it".
+            _ => RestartPolicyNameEnum::NO,
+        };
+        let update = ContainerUpdateBody {
+            restart_policy: Some(TypedPolicy {
+                name: Some(name),
+                maximum_retry_count: Some(policy.maximum_retry_count),
+            }),
+            ..ContainerUpdateBody::default()
+        };
+        let client = self.session().await?.client;
+        client
+            .update_container(container, update)
+            .await
+            .map_err(|e| self.explain(e))
+    }
+
+    async fn stop(&self, container: &str, options: &StopOptions) -> Result<()> {
+        let Session { client, api } = self.session().await?;
+        let limit = match options.timeout.map(u64::try_from) {
+            Some(Ok(seconds)) => Duration::from_secs(seconds) + STOP_MARGIN,
+            Some(Err(_)) | None => STOP_LIMIT,
+        };
+        let mut typed = StopContainerOptions {
+            t: options.timeout,
+            signal: options.signal.clone(),
+        };
+        if let Some(signal) = &options.signal
+            && api < STOP_TAKES_SIGNAL
+        {
+            let seconds = options.timeout.unwrap_or(DEFAULT_STOP_TIMEOUT);
+            let patience = u64::try_from(seconds).map_or(STOP_LIMIT, Duration::from_secs);
+            self.stop_by_kill(&client, container, signal, patience)
+                .await?;
+            typed = StopContainerOptions {
+                t: Some(0),
+                signal: None,
+            };
+        }
+        let client = client.with_timeout(limit);
+        client
+            .stop_container(container, Some(typed))
+            .await
+            .map_err(|e| self.explain(e))
+    }
+
+    async fn start(&self, container: &str) -> Result<()> {
+        let client = self.session().await?.client.with_timeout(CREATE_LIMIT);
+        client
+            .start_container(container, None)
+            .await
+            .map_err(|e| self.explain(e))
+    }
+
+    async fn pause(&self, container: &str) -> Result<()> {
+        let client = self.session().await?.client;
+        client
+            .pause_container(container)
+            .await
+            .map_err(|e| self.explain(e))
+    }
+
+    async fn rename(&self, container: &str, name: &str) -> Result<()> {
+        let client = self.session().await?.client;
+        let options = RenameContainerOptionsBuilder::default().name(name).build();
+        client
+            .rename_container(container, options)
+            .await
+            .map_err(|e| self.explain(e))
+    }
+
+    async fn remove(&self, container: &str, volumes: bool) -> Result<()> {
+        let client = self.session().await?.client.with_timeout(CREATE_LIMIT);
+        let options = RemoveContainerOptionsBuilder::default().v(volumes).build();
+        client
+            .remove_container(container, Some(options))
+            .await
+            .map_err(|e| self.explain(e))
+    }
+
+    async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>> {
+        let client = self.session().await?.client;
+        let options = LogsOptionsBuilder::default()
+            .stdout(true)
+            .stderr(true)
+            .tail(&lines.to_string())
+            .build();
+        let read = client
+            .logs(container, Some(options))
+            .map_ok(|line| {
+                String::from_utf8_lossy(&line.into_bytes())
+                    .trim_end()
+                    .to_owned()
+            })
+            .try_collect::<Vec<_>>();
+        timeout(QUICK, read)
+            .await
+            .map_err(|_| EngineError::unknown("the log did not end"))?
+            .map_err(|error| self.explain(error))
+    }
+
+    async fn await_reachable(&self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.negotiate().await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                // There is no event for an engine that comes back: ask.
+                Err(_) => sleep(Duration::from_millis(200)).await,
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `Config`: what the image gave is left out, what a person set stays.
+//!
+//! What is left out is what the engine's own merge (moby `daemon/commit.go`, `merge`) adds back
+//! from the image at create.
+
+use serde_json::{Value, json};
+
+use super::{MARKER_LABEL, Object};
+
+/// The label in which compose records the ID of the image that a container was made from.
+const COMPOSE_IMAGE: &str = "com.docker.compose.image";
+
+/// The replacement's `Config` before the patch: `mine` without what came from `base`.
+pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Object {
+    let mut config = mine.clone();
+    command(&mut config, base);
+    env(&mut config, base);
+    for field in ["User", "WorkingDir", "StopSignal", "Shell"] {
+        if config.get(field) == base.get(field) {
+            config.shift_remove(field);
+        }
+    }
+    for field in ["Labels", "ExposedPorts", "Volumes"] {
+        by_key(&mut config, base, field);
+    }
+    by_key(&mut config, base, "Healthcheck");
+    if let Some(labels) = config.get_mut("Labels").and_then(Value::as_object_mut) {
+        labels.shift_remove(MARKER_LABEL);
+    }
+    if hostname_is_refused(host_config) {
+        config.shift_remove("Hostname");
+        config.shift_remove("Domainname");
+    }
+    config
+}
+
+/// Makes compose's own record of the image true, where there is one.
+pub(super) fn follow_image(config: &mut Object, new_image: &Value) {
+    let label = config
+        .get_mut("Labels")
+        .and_then(|labels| labels.get_mut(COMPOSE_IMAGE));
+    if let (Some(label), Some(id)) = (label, new_image.get("Id")) {
+        *label = id.clone();
+    }
+}
+
+/// The engine refuses a host name where the container has no UTS namespace of its own, and
+/// inspect prints one all the same.
+fn hostname_is_refused(host_config: &Object) -> bool {
+    let mode = |key: &str| {
+        host_config
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    mode("UTSMode") == "host" || mode("NetworkMode").starts_with("container:")
+}
+
+/// `Entrypoint` and `Cmd`, whose inspect hides what was sent:
+///
+/// - `Entrypoint` null over a set base: it was sent as `[""]` (no entrypoint at all);
+/// - an Entrypoint that a person set shuts out the image's Cmd, so a Cmd beside it is a person's,
+///   even where it equals the image's;
+/// - `Cmd` null over a set base: the Entrypoint was given, even where it equals the image's.
+fn command(config: &mut Object, base: &Object) {
+    let is_set = |object: &Object, field: &str| {
+        object
+            .get(field)
+            .and_then(Value::as_array)
+            .is_some_and(|list| !list.is_empty())
+    };
+    let entrypoint_equals = config.get("Entrypoint").unwrap_or(&Value::Null)
+        == base.get("Entrypoint").unwrap_or(&Value::Null);
+    let entrypoint_cleared = !is_set(config, "Entrypoint") && is_set(base, "Entrypoint");
+    let cmd_shut_out = !is_set(config, "Cmd") && is_set(base, "Cmd");
+    let entrypoint_is_mine = !entrypoint_equals || (cmd_shut_out && is_set(config, "Entrypoint"));
+
+    if entrypoint_cleared {
+        config.insert("Entrypoint".to_owned(), json!([""]));
+    } else if !entrypoint_is_mine {
+        config.shift_remove("Entrypoint");
+    }
+    if !entrypoint_is_mine && config.get("Cmd") == base.get("Cmd") {
+        config.shift_remove("Cmd");
+    }
+}
+
+/// `Env`, by variable: an entry that stands in base just so came from the image.
+fn env(config: &mut Object, base: &Object) {
+    let Some(from_image) = base.get("Env").and_then(Value::as_array) else {
+        return;
+    };
+    if let Some(env) = config.get_mut("Env").and_then(Value::as_array_mut) {
+        env.retain(|entry| !from_image.contains(entry));
+    }
+}
+
+/// An object field, by key: an entry that stands in base just so came from the image.
+fn by_key(config: &mut Object, base: &Object, field: &str) {
+    let Some(from_image) = base.get(field).and_then(Value::as_object) else {
+        return;
+    };
+    let Some(mine) = config.get_mut(field).and_then(Value::as_object_mut) else {
+        return;
+    };
+    mine.retain(|key, value| from_image.get(key) != Some(value));
+    if mine.is_empty() {
+        config.shift_remove(field);
+    }
+}

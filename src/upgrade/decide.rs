@@ -1,0 +1,203 @@
+//! Rollback and recovery are one pure function: what stands there → the next repair.
+//!
+//! [`decide`] is called until it rests: observe, do one repair, observe again. It acts only on
+//! names that our own steps give. The replacement is disarmed before it is stopped, stopped
+//! before any rename, and removed last: its marker is the only journal.
+
+use super::marker::{Marker, RunState};
+use crate::engine::{Container, RestartPolicy, Status};
+
+/// What is known of the replacement's verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Nobody has looked yet.
+    Pending,
+    /// It runs as it should.
+    Passed,
+    /// It failed, or the transaction did before it could be verified.
+    Failed,
+}
+
+/// What was seen; `None`: the engine has no such container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// The original, by ID.
+    pub original: Option<Sight>,
+    /// The replacement, by its marker.
+    pub replacement: Option<Sight>,
+    /// What is known of the replacement's verification.
+    pub verdict: Verdict,
+}
+
+/// What is looked at of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sight {
+    /// Its name.
+    pub name: String,
+    /// Its status.
+    pub status: Status,
+    /// Its restart policy.
+    pub restart_policy: RestartPolicy,
+}
+
+impl From<&Container> for Sight {
+    fn from(container: &Container) -> Self {
+        Self {
+            name: container.name.clone(),
+            status: container.status,
+            restart_policy: container.restart_policy.clone(),
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Verify the replacement, and decide again with the verdict.
+    Verify,
+    /// Do this one thing, and observe again.
+    Repair(Repair),
+    /// Nothing is left to do.
+    Rest(Rest),
+}
+
+/// One thing done to one container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Repair {
+    /// Set the replacement's restart policy to `no`.
+    DisarmReplacement,
+    /// Stop the replacement.
+    StopReplacement,
+    /// Take the original's name from the replacement.
+    UnnameReplacement,
+    /// Give the parked original its name.
+    Unpark,
+    /// Give the original its restart policy.
+    Rearm,
+    /// Start the original.
+    StartOriginal,
+    /// Pause the original.
+    PauseOriginal,
+    /// Remove the replacement, with the volumes that were made for it.
+    RemoveReplacement,
+    /// Give the replacement the original's name.
+    NameReplacement,
+    /// Start the replacement.
+    StartReplacement,
+    /// Pause the replacement.
+    PauseReplacement,
+    /// Delete the parked original: the commit.
+    Commit,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest {
+    /// The replacement has the name, in the run state that the original had.
+    Committed,
+    /// The original has its name, its restart policy and its run state; no replacement is left.
+    RolledBack,
+    /// Somebody else changed things: Refit keeps its hands off. The text says what stands there.
+    HandsOff(String),
+}
+
+/// Decides the next repair. `observed` is what stands there now, `marker` what should.
+#[must_use]
+pub fn decide(marker: &Marker, observed: &Observed) -> Next {
+    match (&observed.original, &observed.replacement) {
+        (None, None) => Next::Rest(Rest::HandsOff(format!(
+            "neither the original {} nor its replacement exists any more",
+            marker.original.id
+        ))),
+        (None, Some(replacement)) => without_original(marker, replacement),
+        (Some(original), None) => back(marker, original, None),
+        (Some(original), Some(replacement)) => {
+            let stands = replacement.name == marker.original.name
+                && original.name == marker.old_name()
+                && !original.status.is_active();
+            match forward(marker, replacement, observed.verdict) {
+                Some(next) if stands => next,
+                _ => back(marker, original, Some(replacement)),
+            }
+        }
+    }
+}
+
+/// The way to the commit, for a replacement that has the name while the original is parked.
+fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Next> {
+    let stopped = marker.original.run_state == RunState::Stopped;
+    match (verdict, replacement.status) {
+        (Verdict::Failed, _) => None,
+        (_, status) if stopped && !status.is_active() => Some(Next::Repair(Repair::Commit)),
+        (Verdict::Pending, Status::Running | Status::Paused) if !stopped => Some(Next::Verify),
+        (Verdict::Passed, Status::Running) if marker.original.run_state == RunState::Paused => {
+            Some(Next::Repair(Repair::PauseReplacement))
+        }
+        (Verdict::Passed, status) if RunState::of(status) == marker.original.run_state => {
+            Some(Next::Repair(Repair::Commit))
+        }
+        _ => None,
+    }
+}
+
+/// The original is gone (committed, or pruned by somebody): the replacement is all there is, and
+/// is never removed. One that has the name and was started once was committed, perhaps long ago:
+/// whatever it does since is its owner's affair.
+fn without_original(marker: &Marker, replacement: &Sight) -> Next {
+    if replacement.name == marker.new_name() {
+        return Next::Repair(Repair::NameReplacement);
+    }
+    let is_unstarted = replacement.name == marker.original.name
+        && replacement.status == Status::Created
+        && marker.original.run_state != RunState::Stopped;
+    if is_unstarted {
+        return Next::Repair(Repair::StartReplacement);
+    }
+    Next::Rest(Rest::Committed)
+}
+
+/// The way back. Each repair is skipped where what it does is done already.
+fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Next {
+    if let Some(replacement) = replacement {
+        let ours = [&marker.original.name, &marker.new_name()].contains(&&replacement.name);
+        if !ours {
+            return Next::Rest(Rest::HandsOff(format!(
+                "the replacement was renamed to {}",
+                replacement.name
+            )));
+        }
+        // One that was never started stays down over a restart of the daemon, whatever its policy.
+        if replacement.status != Status::Created && !replacement.restart_policy.is_no() {
+            return Next::Repair(Repair::DisarmReplacement);
+        }
+        if replacement.status.is_active() {
+            return Next::Repair(Repair::StopReplacement);
+        }
+        if replacement.name == marker.original.name {
+            return Next::Repair(Repair::UnnameReplacement);
+        }
+    }
+    if original.name == marker.old_name() {
+        return Next::Repair(Repair::Unpark);
+    }
+    if original.name != marker.original.name {
+        return Next::Rest(Rest::HandsOff(format!(
+            "the original was renamed to {}",
+            original.name
+        )));
+    }
+    if original.restart_policy != marker.original.restart_policy {
+        return Next::Repair(Repair::Rearm);
+    }
+    match (marker.original.run_state, RunState::of(original.status)) {
+        (RunState::Running | RunState::Paused, RunState::Stopped) => {
+            return Next::Repair(Repair::StartOriginal);
+        }
+        (RunState::Paused, RunState::Running) => return Next::Repair(Repair::PauseOriginal),
+        _ => {}
+    }
+    match replacement {
+        Some(_) => Next::Repair(Repair::RemoveReplacement),
+        None => Next::Rest(Rest::RolledBack),
+    }
+}

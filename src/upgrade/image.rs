@@ -1,0 +1,87 @@
+//! The new image: from the engine, or pulled.
+
+use serde_json::Value;
+
+use super::{
+    Progress,
+    outcome::{Cause, Failure, Pull, Request, Step},
+    transaction::engine_failure,
+};
+use crate::engine::Engine;
+
+/// Gets the image of `reference`, as the request's `pull` says, and inspects it.
+///
+/// # Errors
+/// [`Failure`] at step pull; nothing was touched.
+pub(super) async fn obtain(
+    engine: &dyn Engine,
+    reference: &str,
+    request: &Request,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Value, Failure> {
+    let inspect = async || engine.inspect_image(reference).await;
+    let pull = async || {
+        let progress = |line| progress(Progress::Pull(line));
+        let auth = request.registry_auth.as_deref();
+        engine
+            .pull(&tagged(reference), auth, &progress)
+            .await
+            .map_err(|error| {
+                let failure = engine_failure(Step::Pull, &error);
+                Failure {
+                    message: format!("pull of {reference} failed: {error}"),
+                    ..failure
+                }
+            })
+    };
+    match request.pull {
+        // An ID names one image for ever, and no registry knows it.
+        Pull::Always if !is_id(reference) => pull().await?,
+        Pull::Missing if !is_id(reference) => match inspect().await {
+            Err(error) if error.is_not_found() => pull().await?,
+            _ => {}
+        },
+        Pull::Always | Pull::Missing | Pull::Never => {}
+    }
+    inspect().await.map_err(|error| {
+        if error.is_not_found() {
+            let message = format!("No such image: {reference}");
+            return Failure::untouched(Cause::NotFound, Step::Pull, message);
+        }
+        engine_failure(Step::Pull, &error)
+    })
+}
+
+/// `reference` with a tag: the engine pulls all tags of a repository that is named without one.
+fn tagged(reference: &str) -> String {
+    let last = reference.rsplit('/').next().unwrap_or(reference);
+    if last.contains([':', '@']) {
+        reference.to_owned()
+    } else {
+        format!("{reference}:latest")
+    }
+}
+
+fn is_id(reference: &str) -> bool {
+    let digest = reference.strip_prefix("sha256:").unwrap_or(reference);
+    digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_without_a_tag_is_pulled_as_latest_only() {
+        let cases = [
+            ("redis", "redis:latest"),
+            ("redis:8.0", "redis:8.0"),
+            ("127.0.0.1:5000/redis", "127.0.0.1:5000/redis:latest"),
+            ("127.0.0.1:5000/redis:8.0", "127.0.0.1:5000/redis:8.0"),
+            ("redis@sha256:abc", "redis@sha256:abc"),
+        ];
+        for (reference, pulled) in cases {
+            assert_eq!(tagged(reference), pulled);
+        }
+    }
+}

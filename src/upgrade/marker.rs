@@ -1,0 +1,160 @@
+//! The marker: the label on the replacement that records the transaction.
+//!
+//! It is the whole journal. While the parked original exists, the upgrade is not committed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    engine::{Container, RestartPolicy, Status},
+    plan::MARKER_LABEL,
+};
+
+/// The suffix of the replacement's name until it is given the original's.
+const NEW: &str = ".refit-new";
+
+/// The suffix of the parked original's name.
+const OLD: &str = ".refit-old";
+
+/// How many earlier generations a marker remembers.
+const GENERATIONS: usize = 10;
+
+/// What the label says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Marker {
+    /// The ID of the transaction.
+    pub transaction: String,
+    /// The ID of the container that the caller named.
+    pub leader: String,
+    /// When the transaction must have ended, in seconds since 1970: later, nobody works on it.
+    pub deadline: u64,
+    /// The container that this one replaces.
+    pub original: Original,
+    /// How long the replacement must run, in ns.
+    pub monitor: u64,
+    /// How long it may take to become healthy, in ns.
+    pub healthy_deadline: u64,
+    /// The containers that bore the name before the original, the latest first.
+    #[serde(default)]
+    pub generations: Vec<Generation>,
+}
+
+/// The original as it was before anything was touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Original {
+    /// Its full ID.
+    pub id: String,
+    /// Its name, which the replacement is to have.
+    pub name: String,
+    /// The reference of its image.
+    pub image: String,
+    /// The ID of its image.
+    pub image_id: String,
+    /// What it did.
+    pub run_state: RunState,
+    /// Its restart policy, which rollback gives back.
+    pub restart_policy: RestartPolicy,
+}
+
+/// An earlier container of the same name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Generation {
+    /// Its full ID.
+    pub id: String,
+    /// The reference of its image.
+    pub image: String,
+    /// The ID of its image.
+    pub image_id: String,
+}
+
+/// What a container does, as far as an upgrade keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RunState {
+    /// It runs, or is being restarted by its policy.
+    Running,
+    /// It is paused.
+    Paused,
+    /// It does not run.
+    Stopped,
+}
+
+impl RunState {
+    /// The run state that goes with a status.
+    #[must_use]
+    pub fn of(status: Status) -> Self {
+        match status {
+            Status::Running | Status::Restarting => Self::Running,
+            Status::Paused => Self::Paused,
+            Status::Created | Status::Exited | Status::Removing | Status::Dead => Self::Stopped,
+        }
+    }
+}
+
+impl Marker {
+    /// The marker on a container, if it bears one that can be read.
+    #[must_use]
+    pub fn of(container: &Container) -> Option<Self> {
+        serde_json::from_str(container.label(MARKER_LABEL)?).ok()
+    }
+
+    /// The label's value.
+    #[must_use]
+    pub fn to_label(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The name of the replacement until it is given the original's. The engine refuses a second
+    /// container of this name: it is the lock between processes.
+    #[must_use]
+    pub fn new_name(&self) -> String {
+        format!("{}{NEW}", self.original.name)
+    }
+
+    /// The name of the parked original.
+    #[must_use]
+    pub fn old_name(&self) -> String {
+        format!("{}{OLD}", self.original.name)
+    }
+
+    /// [`Marker::monitor`] as a duration.
+    #[must_use]
+    pub fn monitor(&self) -> Duration {
+        Duration::from_nanos(self.monitor)
+    }
+
+    /// [`Marker::healthy_deadline`] as a duration.
+    #[must_use]
+    pub fn healthy_deadline(&self) -> Duration {
+        Duration::from_nanos(self.healthy_deadline)
+    }
+}
+
+impl Generation {
+    /// The generations before a container that replaces `original`: the original itself last
+    /// come, and those that the original's own marker remembers.
+    #[must_use]
+    pub fn before(original: &Container) -> Vec<Self> {
+        let Some(marker) = Marker::of(original) else {
+            return Vec::new();
+        };
+        let previous = Self {
+            id: marker.original.id,
+            image: marker.original.image,
+            image_id: marker.original.image_id,
+        };
+        std::iter::once(previous)
+            .chain(marker.generations)
+            .take(GENERATIONS)
+            .collect()
+    }
+}
+
+/// Whether a name is one that only a transaction gives.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    name.ends_with(NEW) || name.ends_with(OLD)
+}

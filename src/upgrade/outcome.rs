@@ -1,0 +1,197 @@
+//! What an upgrade is asked for, what it tells on the way, and how it ends.
+
+use std::{fmt, time::Duration};
+
+use serde_json::Value;
+
+use crate::{engine::StopOptions, plan::Object};
+
+/// A checked request for one upgrade.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The patch, as [`crate::plan::check_patch`] returns it.
+    pub patch: Object,
+    /// When the image is pulled.
+    pub pull: Pull,
+    /// How the original is stopped.
+    pub stop: StopOptions,
+    /// Upgrade although nothing differs.
+    pub force: bool,
+    /// The `X-Registry-Auth` header, handed on untouched.
+    pub registry_auth: Option<String>,
+    /// How long the replacement must run before it counts as good.
+    pub monitor: Duration,
+    /// How long a replacement with a health check may take to become healthy.
+    pub healthy_deadline: Duration,
+}
+
+impl Request {
+    /// `SwarmKit`'s default of `Monitor`.
+    pub const DEFAULT_MONITOR: Duration = Duration::from_secs(5);
+    /// Nomad's default of `healthy_deadline`.
+    pub const DEFAULT_HEALTHY_DEADLINE: Duration = Duration::from_secs(5 * 60);
+}
+
+/// When an upgrade pulls its image, as `docker run --pull`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pull {
+    /// If the engine does not have it.
+    #[default]
+    Missing,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The steps of a transaction. One word names each in code, logs, errors and docs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Get the image.
+    Pull,
+    /// Decide what the replacement is.
+    Plan,
+    /// See that nobody else works on the container.
+    Lock,
+    /// Create the replacement.
+    Create,
+    /// See that no daemon starts the original by itself.
+    Disarm,
+    /// Stop the original.
+    Stop,
+    /// Rename the original out of the way.
+    Park,
+    /// Give the original's name to the replacement.
+    Rename,
+    /// Start the replacement.
+    Start,
+    /// Watch the replacement run.
+    Verify,
+    /// Delete the parked original.
+    Commit,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pull => "pull",
+            Self::Plan => "plan",
+            Self::Lock => "lock",
+            Self::Create => "create",
+            Self::Disarm => "disarm",
+            Self::Stop => "stop",
+            Self::Park => "park",
+            Self::Rename => "rename",
+            Self::Start => "start",
+            Self::Verify => "verify",
+            Self::Commit => "commit",
+        })
+    }
+}
+
+/// What is told while an upgrade runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Progress {
+    /// A line of the engine's own pull progress.
+    Pull(Value),
+    /// A step begins, on the container of this name.
+    Step {
+        /// Which one.
+        step: Step,
+        /// The name of the original.
+        name: String,
+    },
+}
+
+/// A container with its image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incarnation {
+    /// The full ID of the container.
+    pub id: String,
+    /// The reference of its image.
+    pub image: String,
+    /// The ID of its image.
+    pub image_id: String,
+}
+
+/// How a successful upgrade ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The container that has the name now.
+    pub current: Incarnation,
+    /// The container that had it before (the same one where nothing was to do).
+    pub previous: Incarnation,
+    /// The name.
+    pub name: String,
+    /// Whether anything was done.
+    pub changed: bool,
+    /// Whether the container runs (a paused one does not).
+    pub running: bool,
+    /// From the moment that the original was asked to stop to the one that the replacement had
+    /// started; zero for a container that did not run.
+    pub downtime: Duration,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+}
+
+/// Whether the original is back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rollback {
+    /// It was never touched.
+    NotNeeded,
+    /// It was touched, and is as it was.
+    Restored,
+    /// It is not as it was; the message says what stands there.
+    Incomplete,
+}
+
+impl fmt::Display for Rollback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotNeeded => "not needed",
+            Self::Restored => "restored",
+            Self::Incomplete => "incomplete",
+        })
+    }
+}
+
+/// Whose fault a failure is, as far as the caller can do something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The request asks for something that cannot be.
+    BadRequest,
+    /// No such container or image.
+    NotFound,
+    /// The container is not in a state to be upgraded, or somebody is at it.
+    Conflict,
+    /// A step failed.
+    Failed,
+    /// The engine cannot be reached.
+    Unreachable,
+}
+
+/// How a failed upgrade ended. The message says what failed, why, and what state things are in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// Whose fault it is.
+    pub cause: Cause,
+    /// The step that failed.
+    pub step: Step,
+    /// Whether the original is back.
+    pub rollback: Rollback,
+    /// The whole message.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure before anything was touched.
+    pub(super) fn untouched(cause: Cause, step: Step, message: impl Into<String>) -> Self {
+        Self {
+            cause,
+            step,
+            rollback: Rollback::NotNeeded,
+            message: message.into(),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Observe, decide, repair, until it rests.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::{
+    RECONNECT,
+    decide::{Next, Observed, Repair, Rest, Sight, Verdict, decide},
+    marker::Marker,
+    verify::{self, observe},
+};
+use crate::engine::{Container, Engine, EngineError, RestartPolicy, StopOptions};
+
+/// How often one repair may be tried on one state of things. More than once, because an answer
+/// can be lost; not for ever, because an engine can be broken.
+const TRIES: usize = 3;
+
+/// How many repairs a reconciliation may take; the longest way has nine.
+const REPAIRS: usize = 40;
+
+/// How reconciliation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub rest: Rest,
+    /// Whether anything was done to the original, or could have been.
+    pub touched: bool,
+}
+
+/// A reconciliation that could not come to rest: what was tried last, and what it met.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{doing}: {error}")]
+pub(super) struct Stuck {
+    doing: String,
+    error: EngineError,
+}
+
+/// One transaction's containers, with what is known of them.
+pub(super) struct Reconciler<'a> {
+    pub engine: &'a dyn Engine,
+    pub marker: &'a Marker,
+    /// The replacement, where its ID is known; else it is looked for under its first name.
+    pub replacement: Option<String>,
+    pub verdict: Verdict,
+}
+
+impl Reconciler<'_> {
+    /// Repairs until nothing is left to do.
+    ///
+    /// # Errors
+    /// [`Stuck`] when a repair changed nothing, however often it was tried.
+    pub async fn run(mut self) -> Result<Settled, Stuck> {
+        let mut touched = false;
+        let mut last: Option<(Repair, Observed)> = None;
+        let mut tries = 0;
+        for _ in 0..REPAIRS {
+            let observed = self.observe().await?;
+            let repair = match decide(self.marker, &observed) {
+                Next::Rest(rest) => return Ok(Settled { rest, touched }),
+                Next::Verify => {
+                    self.verdict = self.verify().await;
+                    continue;
+                }
+                Next::Repair(repair) => repair,
+            };
+            let same = last
+                .as_ref()
+                .is_some_and(|(r, o)| *r == repair && *o == observed);
+            tries = if same { tries + 1 } else { 1 };
+            touched |= repair != Repair::RemoveReplacement;
+            if let Err(error) = self.repair(repair).await {
+                info!(transaction = self.marker.transaction, ?repair, %error, "repair failed");
+                let is_lost = !matches!(error, EngineError::Refused { .. });
+                if tries >= TRIES {
+                    return Err(Stuck {
+                        doing: format!("{repair:?}"),
+                        error,
+                    });
+                }
+                if is_lost {
+                    self.reconnect(&format!("{repair:?}")).await?;
+                } else {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            } else if tries >= TRIES {
+                let error = EngineError::unknown("the engine accepted it and nothing changed");
+                return Err(Stuck {
+                    doing: format!("{repair:?}"),
+                    error,
+                });
+            }
+            last = Some((repair, observed));
+        }
+        let error = EngineError::unknown("somebody keeps changing the containers");
+        Err(Stuck {
+            doing: "reconcile".to_owned(),
+            error,
+        })
+    }
+
+    async fn reconnect(&self, doing: &str) -> Result<(), Stuck> {
+        self.engine
+            .await_reachable(RECONNECT)
+            .await
+            .map_err(|error| Stuck {
+                doing: doing.to_owned(),
+                error,
+            })
+    }
+
+    async fn observe(&mut self) -> Result<Observed, Stuck> {
+        let mut tries = 0;
+        loop {
+            match self.look().await {
+                Ok(observed) => return Ok(observed),
+                Err(error) if tries >= TRIES => {
+                    return Err(Stuck {
+                        doing: "observe".to_owned(),
+                        error,
+                    });
+                }
+                Err(_) => self.reconnect("observe").await?,
+            }
+            tries += 1;
+        }
+    }
+
+    async fn look(&mut self) -> Result<Observed, EngineError> {
+        let original = existing(self.engine, &self.marker.original.id).await?;
+        let replacement = match &self.replacement {
+            Some(id) => existing(self.engine, id).await?,
+            None => existing(self.engine, &self.marker.new_name())
+                .await?
+                .filter(|container| {
+                    Marker::of(container)
+                        .is_some_and(|marker| marker.transaction == self.marker.transaction)
+                }),
+        };
+        if let Some(container) = &replacement {
+            self.replacement = Some(container.id.clone());
+        }
+        Ok(Observed {
+            original: original.as_ref().map(Sight::from),
+            replacement: replacement.as_ref().map(Sight::from),
+            verdict: self.verdict,
+        })
+    }
+
+    async fn verify(&self) -> Verdict {
+        let Some(id) = &self.replacement else {
+            return Verdict::Failed;
+        };
+        let marker = self.marker;
+        match verify::verify(self.engine, id, marker.monitor(), marker.healthy_deadline()).await {
+            Ok(()) => Verdict::Passed,
+            Err(fault) => {
+                warn!(transaction = marker.transaction, %fault, "verify failed");
+                Verdict::Failed
+            }
+        }
+    }
+
+    async fn repair(&self, repair: Repair) -> Result<(), EngineError> {
+        let (engine, marker) = (self.engine, self.marker);
+        let original = marker.original.id.as_str();
+        let replacement = self.replacement.as_deref().unwrap_or_default();
+        info!(
+            transaction = marker.transaction,
+            name = marker.original.name,
+            ?repair,
+            "repair"
+        );
+        match repair {
+            Repair::DisarmReplacement => {
+                engine
+                    .update_restart_policy(replacement, &RestartPolicy::named("no"))
+                    .await
+            }
+            Repair::StopReplacement => engine.stop(replacement, &StopOptions::default()).await,
+            Repair::UnnameReplacement => engine.rename(replacement, &marker.new_name()).await,
+            Repair::Unpark => engine.rename(original, &marker.original.name).await,
+            Repair::Rearm => {
+                engine
+                    .update_restart_policy(original, &marker.original.restart_policy)
+                    .await
+            }
+            Repair::StartOriginal => engine.start(original).await,
+            Repair::PauseOriginal => engine.pause(original).await,
+            // With the fresh volumes that were made for it; those that it holds by name survive.
+            Repair::RemoveReplacement => engine.remove(replacement, true).await,
+            Repair::NameReplacement => engine.rename(replacement, &marker.original.name).await,
+            Repair::StartReplacement => engine.start(replacement).await,
+            Repair::PauseReplacement => engine.pause(replacement).await,
+            // Never with its volumes: the replacement holds them by name.
+            Repair::Commit => engine.remove(original, false).await,
+        }
+    }
+}
+
+/// A container, or `None` where the engine has none of that reference.
+async fn existing(engine: &dyn Engine, reference: &str) -> Result<Option<Container>, EngineError> {
+    match observe(engine, reference).await {
+        Ok(container) => Ok(Some(container)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

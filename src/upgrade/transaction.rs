@@ -1,0 +1,466 @@
+//! The forward story: one upgrade of one container, step by step.
+//!
+//! Everything that can fail slowly, or for the caller's fault, comes before the original is
+//! touched. Whatever fails afterwards ends in [`Reconciler`], which brings the original back.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tracing::{error, info};
+
+use super::{
+    Progress, admission,
+    decide::{Rest, Verdict},
+    image,
+    marker::{Generation, Marker, Original, RunState},
+    outcome::{Cause, Failure, Incarnation, Outcome, Request, Rollback, Step},
+    reconcile::Reconciler,
+    verify,
+};
+use crate::{
+    engine::{Container, Engine, EngineError, RestartPolicy},
+    plan::{self, MARKER_LABEL, Plan},
+};
+
+/// How long the steps between create and commit may take, beyond what the request grants to stop
+/// and to verification.
+const MARGIN: Duration = Duration::from_secs(10 * 60);
+
+/// One upgrade under way.
+pub(super) struct Transaction<'a> {
+    /// Its ID, in the marker and in every log line.
+    pub id: String,
+    pub engine: &'a dyn Engine,
+    pub request: &'a Request,
+    /// Told of each step, and of the pull's lines.
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+/// Why a forward step did not succeed.
+struct Setback {
+    step: Step,
+    why: String,
+}
+
+/// What the forward steps know of the replacement.
+struct Replacement {
+    id: String,
+    warnings: Vec<String>,
+}
+
+impl Transaction<'_> {
+    /// Upgrades the container of this full ID.
+    ///
+    /// # Errors
+    /// [`Failure`] says which step failed and what became of the original.
+    pub async fn run(&self, id: &str) -> Result<Outcome, Failure> {
+        let original = admission::admit(self.engine, id).await?;
+        let (reference, new_image) = self.pull(&original).await?;
+        let plan = self.plan(&original, &reference, &new_image).await?;
+        if !plan.changed && !self.request.force {
+            return Ok(unchanged(&original, plan.warnings));
+        }
+        let marker = self.marker(&original);
+        let replacement = self.create(&marker, &plan, &new_image).await?;
+        let began = Instant::now();
+        match self.replace(&marker, &replacement.id).await {
+            Ok(downtime) => {
+                self.commit(&marker, &replacement.id).await?;
+                info!(
+                    transaction = self.id,
+                    name = marker.original.name,
+                    downtime_ms = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX),
+                    elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    "upgraded"
+                );
+                Ok(Outcome {
+                    current: Incarnation {
+                        id: replacement.id,
+                        image: reference,
+                        image_id: plan::image_id(&new_image),
+                    },
+                    previous: incarnation(&original),
+                    name: original.name,
+                    changed: true,
+                    running: marker.original.run_state == RunState::Running,
+                    downtime,
+                    warnings: [plan.warnings, replacement.warnings].concat(),
+                })
+            }
+            Err(setback) => Err(self.roll_back(&marker, Some(replacement.id), setback).await),
+        }
+    }
+
+    async fn pull(&self, original: &Container) -> Result<(String, Value), Failure> {
+        self.announce(Step::Pull, &original.name);
+        let asked = self.request.patch.get("Image").and_then(Value::as_str);
+        let reference = asked.unwrap_or(&original.image).to_owned();
+        let image = image::obtain(self.engine, &reference, self.request, self.progress).await?;
+        Ok((reference, image))
+    }
+
+    async fn plan(
+        &self,
+        original: &Container,
+        reference: &str,
+        new_image: &Value,
+    ) -> Result<Plan, Failure> {
+        self.announce(Step::Plan, &original.name);
+        let refused = |error: EngineError| engine_failure(Step::Plan, &error);
+        let old_image = match self.engine.inspect_image(&original.image_id).await {
+            Ok(image) => Some(image),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => return Err(refused(error)),
+        };
+        let plan = plan::compute(&plan::Inputs {
+            api: self.engine.api_version().await.map_err(refused)?,
+            container: &original.document,
+            old_image: old_image.as_ref(),
+            new_image,
+            reference,
+            patch: &self.request.patch,
+        })
+        .map_err(|refusal| {
+            let cause = match refusal {
+                plan::Refusal::Patch(_) => Cause::BadRequest,
+                plan::Refusal::Malformed(_) => Cause::Failed,
+            };
+            Failure::untouched(cause, Step::Plan, refusal.to_string())
+        })?;
+        // The engine notices a missing network only at start.
+        for network in &plan.networks {
+            self.engine
+                .inspect_network(network)
+                .await
+                .map_err(refused)?;
+        }
+        Ok(plan)
+    }
+
+    fn marker(&self, original: &Container) -> Marker {
+        let request = self.request;
+        let stop = request
+            .stop
+            .timeout
+            .and_then(|t| u64::try_from(t).ok())
+            .unwrap_or(0);
+        let allowance =
+            Duration::from_secs(stop) + request.monitor + request.healthy_deadline + MARGIN;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Marker {
+            transaction: self.id.clone(),
+            leader: original.id.clone(),
+            deadline: (now + allowance).as_secs(),
+            original: Original {
+                id: original.id.clone(),
+                name: original.name.clone(),
+                image: original.image.clone(),
+                image_id: original.image_id.clone(),
+                run_state: RunState::of(original.status),
+                restart_policy: original.restart_policy.clone(),
+            },
+            monitor: nanoseconds(request.monitor),
+            healthy_deadline: nanoseconds(request.healthy_deadline),
+            generations: Generation::before(original),
+        }
+    }
+
+    /// Creates the replacement, complete but for its name, and sees that it is of the image that
+    /// was planned with.
+    async fn create(
+        &self,
+        marker: &Marker,
+        plan: &Plan,
+        new_image: &Value,
+    ) -> Result<Replacement, Failure> {
+        self.announce(Step::Create, &marker.original.name);
+        let mut body = plan.create.clone();
+        plan::set_label(&mut body, MARKER_LABEL, &marker.to_label());
+        let created = match self
+            .engine
+            .create_container(&marker.new_name(), &body)
+            .await
+        {
+            Ok(created) => created,
+            Err(EngineError::Refused {
+                status: 409,
+                message,
+            }) => {
+                return Err(Failure::untouched(
+                    Cause::Conflict,
+                    Step::Lock,
+                    format!(
+                        "another upgrade of {} is under way, or was left unfinished: {message}",
+                        marker.original.name
+                    ),
+                ));
+            }
+            Err(error @ (EngineError::Refused { .. } | EngineError::Unreachable { .. })) => {
+                return Err(engine_failure(Step::Create, &error));
+            }
+            Err(error) => return Err(self.undo_create(marker, None, &error).await),
+        };
+        match self.complete(&created.id, plan, new_image).await {
+            Ok(()) => Ok(Replacement {
+                id: created.id,
+                warnings: created.warnings,
+            }),
+            Err(error) => Err(self.undo_create(marker, Some(created.id), &error).await),
+        }
+    }
+
+    async fn complete(&self, id: &str, plan: &Plan, new_image: &Value) -> Result<(), EngineError> {
+        for (network, endpoint) in &plan.connect {
+            self.engine.connect_network(network, id, endpoint).await?;
+        }
+        let created = verify::observe(self.engine, id).await?;
+        if created.image_id == plan::image_id(new_image) {
+            return Ok(());
+        }
+        Err(EngineError::Refused {
+            status: 409,
+            message: format!("{} was moved to another image meanwhile", created.image),
+        })
+    }
+
+    async fn undo_create(
+        &self,
+        marker: &Marker,
+        replacement: Option<String>,
+        error: &EngineError,
+    ) -> Failure {
+        let setback = Setback {
+            step: Step::Create,
+            why: error.to_string(),
+        };
+        let failure = self.roll_back(marker, replacement, setback).await;
+        match (failure.rollback, error) {
+            (Rollback::NotNeeded, error) => Failure {
+                cause: cause_of(error),
+                ..failure
+            },
+            _ => failure,
+        }
+    }
+
+    /// Disarm, stop, park, rename, start, verify; returns the downtime.
+    async fn replace(&self, marker: &Marker, replacement: &str) -> Result<Duration, Setback> {
+        let original = &marker.original;
+        if original.restart_policy.resurrects() {
+            let disarmed = RestartPolicy::named("unless-stopped");
+            let disarm = self.engine.update_restart_policy(&original.id, &disarmed);
+            self.step(Step::Disarm, marker, disarm).await?;
+        }
+        let down_since = Instant::now();
+        let runs = original.run_state != RunState::Stopped;
+        if runs {
+            let stop = self.engine.stop(&original.id, &self.request.stop);
+            self.step(Step::Stop, marker, stop).await?;
+        }
+        let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
+        self.step(Step::Park, marker, park).await?;
+        let rename = self.engine.rename(replacement, &original.name);
+        self.step(Step::Rename, marker, rename).await?;
+        if !runs {
+            return Ok(Duration::ZERO);
+        }
+        self.step(Step::Start, marker, self.engine.start(replacement))
+            .await?;
+        let downtime = down_since.elapsed();
+        self.verify(marker, replacement).await?;
+        if original.run_state == RunState::Paused {
+            self.step(Step::Verify, marker, self.engine.pause(replacement))
+                .await?;
+        }
+        Ok(downtime)
+    }
+
+    async fn verify(&self, marker: &Marker, replacement: &str) -> Result<(), Setback> {
+        self.announce(Step::Verify, &marker.original.name);
+        verify::verify(
+            self.engine,
+            replacement,
+            marker.monitor(),
+            marker.healthy_deadline(),
+        )
+        .await
+        .map_err(|fault| Setback {
+            step: Step::Verify,
+            why: fault.to_string(),
+        })
+    }
+
+    /// Deletes the parked original; a lost answer is looked into, not guessed at.
+    async fn commit(&self, marker: &Marker, replacement: &str) -> Result<(), Failure> {
+        self.announce(Step::Commit, &marker.original.name);
+        let reconciler = self.reconciler(marker, Some(replacement.to_owned()), Verdict::Passed);
+        let why = match reconciler.run().await {
+            Ok(settled) => match settled.rest {
+                Rest::Committed => return Ok(()),
+                Rest::RolledBack => "the replacement was changed by somebody else, and the \
+                                     original was brought back"
+                    .to_owned(),
+                Rest::HandsOff(why) => why,
+            },
+            Err(stuck) => stuck.to_string(),
+        };
+        error!(
+            transaction = self.id,
+            name = marker.original.name,
+            why,
+            "commit failed"
+        );
+        Err(Failure {
+            cause: Cause::Failed,
+            step: Step::Commit,
+            rollback: Rollback::Incomplete,
+            message: format!(
+                "upgrade of {}: commit failed: {why}; the original {} may still stand as {}",
+                marker.original.name,
+                marker.original.id,
+                marker.old_name()
+            ),
+        })
+    }
+
+    /// Brings the original back, and says what failed and what state things are in now.
+    async fn roll_back(
+        &self,
+        marker: &Marker,
+        replacement: Option<String>,
+        setback: Setback,
+    ) -> Failure {
+        let name = &marker.original.name;
+        let words = match (&replacement, setback.step) {
+            (Some(id), Step::Start | Step::Verify) => verify::last_words(self.engine, id).await,
+            _ => String::new(),
+        };
+        info!(transaction = self.id, name, step = %setback.step, why = setback.why, "roll back");
+        let settled = self
+            .reconciler(marker, replacement, Verdict::Failed)
+            .run()
+            .await;
+        // Disarm and what follows is done to the original; create is not.
+        let began = setback.step != Step::Create;
+        let short_id = marker.original.id.get(..12).unwrap_or(&marker.original.id);
+        let (rollback, state) = match settled {
+            Ok(settled) => match settled.rest {
+                Rest::RolledBack if !began && !settled.touched => (
+                    Rollback::NotNeeded,
+                    format!("the original ({short_id}) was not touched"),
+                ),
+                Rest::RolledBack => (
+                    Rollback::Restored,
+                    format!("the original ({short_id}) is {} again", back_as(marker)),
+                ),
+                Rest::Committed => (
+                    Rollback::Incomplete,
+                    format!("the original ({short_id}) is gone, so the replacement was kept"),
+                ),
+                Rest::HandsOff(why) => (Rollback::Incomplete, why),
+            },
+            Err(stuck) => (
+                Rollback::Incomplete,
+                format!(
+                    "the original ({short_id}) could not be brought back ({stuck}); it is named \
+                     {name} or {}, and the next start of Refit goes on",
+                    marker.old_name()
+                ),
+            ),
+        };
+        if rollback == Rollback::Incomplete {
+            error!(transaction = self.id, name, state, "rollback incomplete");
+        }
+        Failure {
+            cause: Cause::Failed,
+            step: setback.step,
+            rollback,
+            message: format!(
+                "upgrade of {name}: {} failed: {}{words}\n{state}",
+                setback.step, setback.why
+            ),
+        }
+    }
+
+    fn reconciler<'a>(
+        &'a self,
+        marker: &'a Marker,
+        replacement: Option<String>,
+        verdict: Verdict,
+    ) -> Reconciler<'a> {
+        Reconciler {
+            engine: self.engine,
+            marker,
+            replacement,
+            verdict,
+        }
+    }
+
+    fn announce(&self, step: Step, name: &str) {
+        info!(transaction = self.id, name, %step, "step");
+        (self.progress)(Progress::Step {
+            step,
+            name: name.to_owned(),
+        });
+    }
+
+    async fn step<F>(&self, step: Step, marker: &Marker, call: F) -> Result<(), Setback>
+    where
+        F: Future<Output = Result<(), EngineError>>,
+    {
+        self.announce(step, &marker.original.name);
+        call.await.map_err(|error| Setback {
+            step,
+            why: error.to_string(),
+        })
+    }
+}
+
+/// A failed engine call before the original was touched: the engine's own status and words.
+pub(super) fn engine_failure(step: Step, error: &EngineError) -> Failure {
+    Failure::untouched(cause_of(error), step, error.to_string())
+}
+
+fn cause_of(error: &EngineError) -> Cause {
+    match error {
+        EngineError::Refused { status: 400, .. } => Cause::BadRequest,
+        EngineError::Refused { status: 404, .. } => Cause::NotFound,
+        EngineError::Refused { status: 409, .. } => Cause::Conflict,
+        EngineError::Refused { .. } | EngineError::Unknown { .. } => Cause::Failed,
+        EngineError::Unreachable { .. } => Cause::Unreachable,
+    }
+}
+
+fn back_as(marker: &Marker) -> &'static str {
+    match marker.original.run_state {
+        RunState::Running => "running under its name",
+        RunState::Paused => "paused under its name",
+        RunState::Stopped => "under its name",
+    }
+}
+
+fn incarnation(container: &Container) -> Incarnation {
+    Incarnation {
+        id: container.id.clone(),
+        image: container.image.clone(),
+        image_id: container.image_id.clone(),
+    }
+}
+
+fn unchanged(original: &Container, warnings: Vec<String>) -> Outcome {
+    Outcome {
+        current: incarnation(original),
+        previous: incarnation(original),
+        name: original.name.clone(),
+        changed: false,
+        running: RunState::of(original.status) == RunState::Running,
+        downtime: Duration::ZERO,
+        warnings,
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,137 @@
+//! Verification: does the replacement run as it should?
+
+use std::{fmt, time::Duration};
+
+use tokio::time::{Instant, sleep};
+
+use super::RECONNECT;
+use crate::engine::{Container, Engine, EngineError, Health, Status};
+
+/// How often the replacement is looked at. The engine has no event for "still runs".
+const PACE: Duration = Duration::from_millis(100);
+
+/// How many of its last log lines a failed replacement is quoted with.
+const LOG_LINES: usize = 10;
+
+/// Why a replacement is not good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Its process ended.
+    Ended {
+        exit_code: i64,
+        oom_killed: bool,
+        error: String,
+    },
+    /// The engine restarted it.
+    Restarted { exit_code: i64, times: i64 },
+    /// Its health check said so.
+    Unhealthy,
+    /// Its health check said nothing in time.
+    NotHealthyWithin(Duration),
+    /// It could not be looked at.
+    Unseen(EngineError),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended {
+                exit_code,
+                oom_killed,
+                error,
+            } => {
+                write!(f, "its process ended with exit code {exit_code}")?;
+                if *oom_killed {
+                    f.write_str(" (killed for want of memory)")?;
+                }
+                if !error.is_empty() {
+                    write!(f, ": {error}")?;
+                }
+                Ok(())
+            }
+            Self::Restarted { exit_code, times } => {
+                write!(
+                    f,
+                    "it was restarted {times} times, the last exit code was {exit_code}"
+                )
+            }
+            Self::Unhealthy => f.write_str("its health check failed"),
+            Self::NotHealthyWithin(limit) => {
+                write!(f, "its health check did not pass within {limit:?}")
+            }
+            Self::Unseen(error) => write!(f, "it cannot be looked at: {error}"),
+        }
+    }
+}
+
+/// Watches a started replacement: it must run for `monitor` without a restart, and if it has a
+/// health state, be healthy within `healthy_deadline`. Exit code 0 is a failure, too.
+pub(super) async fn verify(
+    engine: &dyn Engine,
+    id: &str,
+    monitor: Duration,
+    healthy_deadline: Duration,
+) -> Result<(), Fault> {
+    let begin = Instant::now();
+    loop {
+        let seen = match observe(engine, id).await {
+            Ok(container) => container,
+            Err(EngineError::Unreachable { .. } | EngineError::Unknown { .. }) => {
+                engine
+                    .await_reachable(RECONNECT)
+                    .await
+                    .map_err(Fault::Unseen)?;
+                observe(engine, id).await.map_err(Fault::Unseen)?
+            }
+            Err(error) => return Err(Fault::Unseen(error)),
+        };
+        let waits_for_health = check(&seen)?;
+        let elapsed = begin.elapsed();
+        if waits_for_health && elapsed >= healthy_deadline.max(monitor) {
+            return Err(Fault::NotHealthyWithin(healthy_deadline));
+        }
+        if !waits_for_health && elapsed >= monitor {
+            return Ok(());
+        }
+        let rest = if waits_for_health {
+            PACE
+        } else {
+            monitor.saturating_sub(elapsed)
+        };
+        sleep(PACE.min(rest)).await;
+    }
+}
+
+/// Whether it is good but for a health check that has not passed yet.
+fn check(seen: &Container) -> Result<bool, Fault> {
+    if seen.restart_count > 0 {
+        let (exit_code, times) = (seen.exit_code, seen.restart_count);
+        return Err(Fault::Restarted { exit_code, times });
+    }
+    if !matches!(seen.status, Status::Running | Status::Paused) {
+        return Err(Fault::Ended {
+            exit_code: seen.exit_code,
+            oom_killed: seen.oom_killed,
+            error: seen.error.clone(),
+        });
+    }
+    match seen.health {
+        Some(Health::Unhealthy) => Err(Fault::Unhealthy),
+        Some(Health::Starting) => Ok(true),
+        Some(Health::Healthy) | None => Ok(false),
+    }
+}
+
+/// One look at a container.
+pub(super) async fn observe(engine: &dyn Engine, id: &str) -> Result<Container, EngineError> {
+    Container::from_document(engine.inspect_container(id).await?)
+}
+
+/// The last log lines of a failed replacement, as a sentence's end; empty where there are none.
+pub(super) async fn last_words(engine: &dyn Engine, id: &str) -> String {
+    match engine.log_tail(id, LOG_LINES).await {
+        Ok(lines) if !lines.is_empty() => format!("; its last log lines:\n{}", lines.join("\n")),
+        Ok(_) => "; it logged nothing".to_owned(),
+        Err(error) => format!("; its log cannot be read: {error}"),
+    }
+}

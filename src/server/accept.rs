@@ -7,6 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use super::{Listener, Serve};
+use crate::engine::Stream;
 
 /// How long a listener pauses when nothing can be accepted for want of descriptors or memory:
 /// the pending connection stays in the queue, so that trying again at once would only spin.
@@ -22,7 +23,7 @@ pub(super) struct Acceptor<S> {
     /// Ends the loop.
     pub(super) stop: CancellationToken,
     /// Cuts the connections.
-    pub(super) close: CancellationToken,
+    pub(super) cut: CancellationToken,
 }
 
 impl<S: Serve> Acceptor<S> {
@@ -59,13 +60,13 @@ impl<S: Serve> Acceptor<S> {
     }
 
     /// Serves `client` in a task of its own, until it ends or is cut.
-    fn hand_over(&self, client: crate::engine::Stream) {
+    fn hand_over(&self, client: Stream) {
         let serve = Arc::clone(&self.serve);
-        let close = self.close.clone();
+        let cut = self.cut.clone();
         self.connections.spawn(async move {
             tokio::select! {
                 () = serve.serve(client) => {}
-                () = close.cancelled() => {}
+                () = cut.cancelled() => {}
             }
         });
     }

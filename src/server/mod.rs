@@ -20,7 +20,7 @@ mod tests;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
 
@@ -67,63 +67,104 @@ pub async fn run<S: Serve, T: Transactions>(
     server: Server<S, T>,
     shutdown: CancellationToken,
 ) -> Result<(), BindError> {
+    let (transactions, limit) = (server.transactions, server.drain_limit);
     Phase::Recovering.enter();
-    if !recover(&server, &shutdown).await {
-        Phase::Stopped.enter();
-        return Ok(());
-    }
-    let listeners = listen(server.bound)?;
-    let names: Vec<_> = listeners.iter().map(|l| l.name().to_owned()).collect();
-    let acceptors = TaskTracker::new();
-    let connections = TaskTracker::new();
-    let closing = CancellationToken::new();
-    for listener in listeners {
-        let acceptor = Acceptor {
-            listener,
-            serve: Arc::clone(&server.serve),
-            connections: connections.clone(),
-            stop: shutdown.clone(),
-            close: closing.clone(),
-        };
-        acceptors.spawn(acceptor.run());
-    }
-    Phase::Serving.enter();
-    info!(addresses = names.join(" "), "listening");
-    shutdown.cancelled().await;
+    if recover(&*transactions, limit, &shutdown).await {
+        let listeners = listen(server.bound)?;
+        let clients = Clients::accept(listeners, &server.serve, &shutdown);
+        Phase::Serving.enter();
+        shutdown.cancelled().await;
 
-    notify::extend_timeout(server.drain_limit + ANSWER_GRACE + CLOSE_GRACE);
-    Phase::Draining.enter();
-    acceptors.close();
-    acceptors.wait().await;
-    connections.close();
-    let waited = drain(&*server.transactions, server.drain_limit).await;
-
-    Phase::Answering.enter();
-    let grace = if waited { ANSWER_GRACE } else { IDLE_GRACE };
-    let _ = timeout(grace, connections.wait()).await;
-
-    Phase::Closing.enter();
-    debug!(connections = connections.len(), "close");
-    closing.cancel();
-    if timeout(CLOSE_GRACE, connections.wait()).await.is_err() {
-        warn!(
-            connections = connections.len(),
-            "connections did not close in time"
-        );
+        notify::extend_timeout(limit + ANSWER_GRACE + CLOSE_GRACE);
+        Phase::Draining.enter();
+        clients.stop_accepting().await;
+        let waited = drain(&*transactions, limit).await;
+        Phase::Answering.enter();
+        clients
+            .end_within(if waited { ANSWER_GRACE } else { IDLE_GRACE })
+            .await;
+        Phase::Closing.enter();
+        clients.close().await;
     }
     Phase::Stopped.enter();
     Ok(())
 }
 
+/// Everybody who is connected, and the loops that let them in.
+struct Clients {
+    acceptors: TaskTracker,
+    connections: TaskTracker,
+    /// Cuts the connections.
+    cut: CancellationToken,
+}
+
+impl Clients {
+    /// Accepts clients from `listeners` until `stop` is cancelled.
+    fn accept<S: Serve>(
+        listeners: Vec<Listener>,
+        serve: &Arc<S>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let clients = Self {
+            acceptors: TaskTracker::new(),
+            connections: TaskTracker::new(),
+            cut: CancellationToken::new(),
+        };
+        for listener in listeners {
+            info!(address = listener.name(), "listening");
+            let acceptor = Acceptor {
+                listener,
+                serve: Arc::clone(serve),
+                connections: clients.connections.clone(),
+                stop: stop.clone(),
+                cut: clients.cut.clone(),
+            };
+            clients.acceptors.spawn(acceptor.run());
+        }
+        clients
+    }
+
+    /// Waits until every listener is closed and its socket file is gone.
+    async fn stop_accepting(&self) {
+        self.acceptors.close();
+        self.acceptors.wait().await;
+        self.connections.close();
+    }
+
+    /// Lets connections end by themselves.
+    async fn end_within(&self, grace: Duration) {
+        let _ = timeout(grace, self.connections.wait()).await;
+    }
+
+    /// Cuts the connections that are left.
+    async fn close(&self) {
+        debug!(
+            connections = self.connections.len(),
+            "cut what is still open"
+        );
+        self.cut.cancel();
+        self.end_within(CLOSE_GRACE).await;
+        let left = self.connections.len();
+        if left > 0 {
+            warn!(connections = left, "connections did not close in time");
+        }
+    }
+}
+
 /// Lets recovery end. False: the shutdown came first, and there is nobody to serve any more; a
 /// repair that is under way then has the drain's limit to end.
-async fn recover<S, T: Transactions>(server: &Server<S, T>, shutdown: &CancellationToken) -> bool {
+async fn recover(
+    transactions: &impl Transactions,
+    limit: Duration,
+    shutdown: &CancellationToken,
+) -> bool {
     let out_of_time = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(server.drain_limit).await;
+        notify::extend_timeout(limit + CLOSE_GRACE);
+        sleep(limit).await;
     };
     tokio::select! {
-        () = server.transactions.recover() => {}
+        () = transactions.recover() => {}
         () = out_of_time => warn!("recovery did not end in time; the next start goes on with it"),
     }
     !shutdown.is_cancelled()

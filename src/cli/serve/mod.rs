@@ -8,7 +8,7 @@ mod signals;
 mod sources;
 mod whose;
 
-use std::{env, path::Path, process::ExitCode, sync::Arc};
+use std::{env, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,9 @@ use sources::Surroundings;
 /// Where groups are looked up. The binary is static, and so has no other name service; in an
 /// image FROM scratch the file is missing, and groups are numbers.
 const GROUP_FILE: &str = "/etc/group";
+
+/// How long what is still running may take to be dropped.
+const LEFTOVERS: Duration = Duration::from_millis(100);
 
 /// Runs `refit serve`.
 pub(super) fn main(args: Args) -> ExitCode {
@@ -70,8 +73,9 @@ pub(super) fn main(args: Args) -> ExitCode {
             ExitCode::FAILURE
         }
     };
-    // Not a plain drop: that waits for blocking calls, such as a name that is being resolved.
-    runtime.shutdown_background();
+    // Not a plain drop: that waits without limit for blocking calls, such as a name that is being
+    // resolved. Nor in the background: whoever holds a socket file shall still remove it.
+    runtime.shutdown_timeout(LEFTOVERS);
     code
 }
 
@@ -80,20 +84,25 @@ async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<
     info!(version = env!("CARGO_PKG_VERSION"), engine = %settings.engine, "refit");
     // First of all, so that a signal finds us prepared from here on.
     let mut signals = Signals::new()?;
-    let bound = bind(&settings, inherited).await?;
+    let shutdown = CancellationToken::new();
+    let running = async {
+        let bound = bind(&settings, inherited).await?;
+        server::run(wire(bound, settings), shutdown.clone()).await
+    };
+    Ok(signals.run(running, shutdown.clone()).await?)
+}
 
+/// Puts the layers together, from the bottom up.
+fn wire(bound: Vec<Bound>, settings: Settings) -> Server<Relay, Upgrades> {
     let upgrades = Arc::new(Upgrades::default());
-    let relay = Relay::new(settings.engine, Api::new(Arc::clone(&upgrades)));
-    let server = Server {
+    let api = Api::new(Arc::clone(&upgrades));
+    let relay = Relay::new(settings.engine, api);
+    Server {
         bound,
         serve: Arc::new(relay),
         transactions: upgrades,
         drain_limit: settings.drain,
-    };
-
-    let shutdown = CancellationToken::new();
-    let running = server::run(server, shutdown.clone());
-    Ok(signals.run(running, shutdown).await?)
+    }
 }
 
 /// Makes every address ours: those that were handed over, then those that were asked for.

@@ -92,19 +92,13 @@ impl Settings {
         check_listeners(&mut reader, &listeners, allowed);
         let engine = engine(&mut reader, args.engine, &listeners);
 
-        let given = reader.given(args.socket_mode, MODE);
-        let mode = reader.parse(given, socket_mode);
-        let given = reader.given(args.socket_group, GROUP);
-        let group = match given {
-            Some(_) => reader.parse(given, |text| groups::named(text, around.group_file)),
-            None => None,
-        };
-        let given = reader.given(args.drain, DRAIN);
-        let drain = reader.parse(given, duration);
-        let given = reader.given(args.log_format, FORMAT);
-        let format = reader.parse(given, log::format);
-        let given = reader.given(args.log_level, LEVEL);
-        let level = reader.parse(given, log::filter);
+        let mode = reader.read(args.socket_mode, MODE, socket_mode);
+        let group = reader.read(args.socket_group, GROUP, |text| {
+            groups::named(text, around.group_file)
+        });
+        let drain = reader.read(args.drain, DRAIN, duration);
+        let format = reader.read(args.log_format, FORMAT, log::format);
+        let level = reader.read(args.log_level, LEVEL, log::filter);
 
         reader.finish(Self {
             listen: listeners
@@ -159,11 +153,12 @@ fn split(text: &str) -> Vec<String> {
 
 /// Whether TCP listeners are allowed.
 fn insecure_tcp(reader: &mut Reader<'_>, option: bool) -> bool {
-    let given = reader.variable(INSECURE_TCP);
-    let variable = reader.parse(given, |text| match text.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(format!("\"{text}\" is neither true nor false")),
+    let variable = reader.variable(INSECURE_TCP).and_then(|given| {
+        reader.parse(&given, |text| match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(true),
+            "0" | "false" | "no" | "off" => Ok(false),
+            _ => Err(format!("\"{text}\" is neither true nor false")),
+        })
     });
     option || variable.unwrap_or(false)
 }
@@ -205,17 +200,20 @@ fn check_listeners(reader: &mut Reader<'_>, listeners: &[Listener], insecure_tcp
 /// Where the engine is, which is never where we listen.
 fn engine(reader: &mut Reader<'_>, option: Option<String>, listeners: &[Listener]) -> Address {
     let ours = |address: &Address| listeners.iter().find(|l| same_socket(&l.address, address));
-    let given = reader.given(option, ENGINE);
-    let parsed = if given.is_some() {
-        reader.parse(given, str::parse)
-    } else {
-        let given = reader.variable(DOCKER_HOST);
-        reader
-            .parse(given, str::parse)
-            // Meant for the clients around us: they reach the engine through us.
-            .filter(|address| ours(address).is_none())
-    };
-    let engine = parsed.unwrap_or_else(|| Address::Unix(DEFAULT_ENGINE.into()));
+    let mut engine = Address::Unix(DEFAULT_ENGINE.into());
+    let given = reader
+        .given(option, ENGINE)
+        .or_else(|| reader.variable(DOCKER_HOST));
+    if let Some(given) = given {
+        let Some(address) = reader.parse(&given, str::parse::<Address>) else {
+            return engine;
+        };
+        // A DOCKER_HOST that is ours is meant for the clients around us: they reach the engine
+        // through us.
+        if given.origin != DOCKER_HOST || ours(&address).is_none() {
+            engine = address;
+        }
+    }
     if let Some(listener) = ours(&engine) {
         reader.mistake(
             listener.origin,

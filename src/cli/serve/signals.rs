@@ -80,3 +80,39 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, future::pending, time::Duration};
+
+    use rustix::process::{Signal as Raised, getpid, kill_process};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// One test for both, because a signal reaches every test of the process.
+    #[tokio::test]
+    async fn the_first_signal_asks_and_the_second_does_not() {
+        let mut signals = Signals::new().expect("signals");
+        let shutdown = CancellationToken::new();
+        let asked = shutdown.clone();
+        let orderly = async {
+            kill_process(getpid(), Raised::INT).expect("kill");
+            asked.cancelled().await;
+            Ok::<_, Infallible>(())
+        };
+        let ended = timeout(Duration::from_secs(20), signals.run(orderly, shutdown)).await;
+        assert_eq!(ended, Ok(Ok(Ended::Orderly)));
+
+        let shutdown = CancellationToken::new();
+        let asked = shutdown.clone();
+        let stuck = async {
+            kill_process(getpid(), Raised::INT).expect("kill");
+            asked.cancelled().await;
+            kill_process(getpid(), Raised::TERM).expect("kill");
+            pending::<Result<(), Infallible>>().await
+        };
+        let ended = timeout(Duration::from_secs(20), signals.run(stuck, shutdown)).await;
+        assert_eq!(ended, Ok(Ok(Ended::AtOnce(Signal::Terminate))));
+    }
+}

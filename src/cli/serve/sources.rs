@@ -61,6 +61,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What `parse` makes of what was given for `name`. `None` where nothing was given, or where
+    /// it is a mistake, which is then on the list.
+    pub(super) fn read<T, E: fmt::Display>(
+        &mut self,
+        option: Option<String>,
+        name: Name,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let given = self.given(option, name)?;
+        self.parse(&given, parse)
+    }
+
     /// What was given for `name`: the option's text, else the variable's.
     pub(super) fn given(&mut self, option: Option<String>, name: Name) -> Option<Given> {
         match option {
@@ -87,14 +99,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What `parse` makes of a text. `None` where nothing was given, or where it is a mistake,
-    /// which is then on the list.
+    /// What `parse` makes of a text. `None` where it is a mistake, which is then on the list.
     pub(super) fn parse<T, E: fmt::Display>(
         &mut self,
-        given: Option<Given>,
+        given: &Given,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let given = given?;
         match parse(&given.text) {
             Ok(value) => Some(value),
             Err(error) => {

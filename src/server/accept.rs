@@ -2,9 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tokio::{task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
 
 use super::{Listener, Serve};
 use crate::engine::Stream;
@@ -13,27 +13,35 @@ use crate::engine::Stream;
 /// the pending connection stays in the queue, so that trying again at once would only spin.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
+/// The connections of one listener. Each is a task that can be aborted: a token to select on
+/// would have to be asked, and locked, at every wake-up of every connection.
+pub(super) type Connections = JoinSet<()>;
+
 /// One listener at work.
 pub(super) struct Acceptor<S> {
     pub(super) listener: Listener,
     /// What serves each connection.
     pub(super) serve: Arc<S>,
-    /// Where connections are counted.
-    pub(super) connections: TaskTracker,
     /// Ends the loop.
     pub(super) stop: CancellationToken,
-    /// Cuts the connections.
-    pub(super) cut: CancellationToken,
 }
 
 impl<S: Serve> Acceptor<S> {
-    /// Accepts until it is stopped; then the listener is closed and its socket file removed.
-    pub(super) async fn run(self) {
+    /// Accepts until it is stopped; then the listener is closed and its socket file removed. The
+    /// connections that are still open go on.
+    pub(super) async fn run(self) -> Connections {
+        let mut connections = Connections::new();
         let mut failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => break,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        error!(%error, "a connection failed");
+                    }
+                    continue;
+                }
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -41,7 +49,7 @@ impl<S: Serve> Acceptor<S> {
                     if std::mem::take(&mut failing) {
                         info!(address = self.listener.name(), "accepting again");
                     }
-                    self.hand_over(client);
+                    connections.spawn(hand_over(Arc::clone(&self.serve), client));
                 }
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
@@ -57,19 +65,13 @@ impl<S: Serve> Acceptor<S> {
             }
         }
         self.listener.close();
+        connections
     }
+}
 
-    /// Serves `client` in a task of its own, until it ends or is cut.
-    fn hand_over(&self, client: Stream) {
-        let serve = Arc::clone(&self.serve);
-        let cut = self.cut.clone();
-        self.connections.spawn(async move {
-            tokio::select! {
-                () = serve.serve(client) => {}
-                () = cut.cancelled() => {}
-            }
-        });
-    }
+/// Serves `client`, in a task that owns everything it needs.
+async fn hand_over<S: Serve>(serve: Arc<S>, client: Stream) {
+    serve.serve(client).await;
 }
 
 /// Whether `accept(2)` told of a connection that broke while it was queued: no fault of the

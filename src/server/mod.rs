@@ -20,11 +20,14 @@ mod tests;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::time::{sleep, timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
 
-use accept::Acceptor;
+use accept::{Acceptor, Connections};
 pub use activation::{Inherited, Refused, inherit};
 pub use below::{Serve, Transactions};
 pub use bind::{BindError, Bound, adopt, bind};
@@ -58,8 +61,8 @@ pub struct Server<S, T> {
 
 /// Recovers, listens, and serves until `shutdown` is cancelled and everything is closed.
 ///
-/// Dropping the future ends at once: socket files are removed, transactions are left to the
-/// recovery of the next start.
+/// Dropping the future ends at once: connections are cut, socket files are removed, and
+/// transactions are left to the recovery of the next start.
 ///
 /// # Errors
 /// An address that was ours can't be listened on after all.
@@ -71,83 +74,74 @@ pub async fn run<S: Serve, T: Transactions>(
     Phase::Recovering.enter();
     if recover(&*transactions, limit, &shutdown).await {
         let listeners = listen(server.bound)?;
-        let clients = Clients::accept(listeners, &server.serve, &shutdown);
+        let acceptors = Acceptors::start(listeners, &server.serve, &shutdown);
         Phase::Serving.enter();
         shutdown.cancelled().await;
 
         notify::extend_timeout(limit + ANSWER_GRACE + CLOSE_GRACE);
         Phase::Draining.enter();
-        clients.stop_accepting().await;
+        let mut connections = acceptors.stopped().await;
         let waited = drain(&*transactions, limit).await;
         Phase::Answering.enter();
-        clients
-            .end_within(if waited { ANSWER_GRACE } else { IDLE_GRACE })
-            .await;
+        let grace = if waited { ANSWER_GRACE } else { IDLE_GRACE };
+        end_within(&mut connections, grace).await;
         Phase::Closing.enter();
-        clients.close().await;
+        cut(connections).await;
     }
     Phase::Stopped.enter();
     Ok(())
 }
 
-/// Everybody who is connected, and the loops that let them in.
-struct Clients {
-    acceptors: TaskTracker,
-    connections: TaskTracker,
-    /// Cuts the connections.
-    cut: CancellationToken,
-}
+/// The loops that let clients in. Dropping it closes everything.
+struct Acceptors(JoinSet<Connections>);
 
-impl Clients {
+impl Acceptors {
     /// Accepts clients from `listeners` until `stop` is cancelled.
-    fn accept<S: Serve>(
-        listeners: Vec<Listener>,
-        serve: &Arc<S>,
-        stop: &CancellationToken,
-    ) -> Self {
-        let clients = Self {
-            acceptors: TaskTracker::new(),
-            connections: TaskTracker::new(),
-            cut: CancellationToken::new(),
-        };
+    fn start<S: Serve>(listeners: Vec<Listener>, serve: &Arc<S>, stop: &CancellationToken) -> Self {
+        let mut acceptors = JoinSet::new();
         for listener in listeners {
             info!(address = listener.name(), "listening");
             let acceptor = Acceptor {
                 listener,
                 serve: Arc::clone(serve),
-                connections: clients.connections.clone(),
                 stop: stop.clone(),
-                cut: clients.cut.clone(),
             };
-            clients.acceptors.spawn(acceptor.run());
+            acceptors.spawn(acceptor.run());
         }
-        clients
+        Self(acceptors)
     }
 
-    /// Waits until every listener is closed and its socket file is gone.
-    async fn stop_accepting(&self) {
-        self.acceptors.close();
-        self.acceptors.wait().await;
-        self.connections.close();
-    }
-
-    /// Lets connections end by themselves.
-    async fn end_within(&self, grace: Duration) {
-        let _ = timeout(grace, self.connections.wait()).await;
-    }
-
-    /// Cuts the connections that are left.
-    async fn close(&self) {
-        debug!(
-            connections = self.connections.len(),
-            "cut what is still open"
-        );
-        self.cut.cancel();
-        self.end_within(CLOSE_GRACE).await;
-        let left = self.connections.len();
-        if left > 0 {
-            warn!(connections = left, "connections did not close in time");
+    /// Waits until every listener is closed and its socket file is gone. What is still open is
+    /// the caller's.
+    async fn stopped(mut self) -> Vec<Connections> {
+        let mut connections = Vec::with_capacity(self.0.len());
+        while let Some(stopped) = self.0.join_next().await {
+            match stopped {
+                Ok(open) => connections.push(open),
+                Err(error) => error!(%error, "a listener failed"),
+            }
         }
+        connections
+    }
+}
+
+/// Lets connections end by themselves. False: some did not within `grace`.
+async fn end_within(connections: &mut [Connections], grace: Duration) -> bool {
+    let all = async {
+        for listener in connections {
+            while listener.join_next().await.is_some() {}
+        }
+    };
+    timeout(grace, all).await.is_ok()
+}
+
+/// Cuts the connections that are left.
+async fn cut(mut connections: Vec<Connections>) {
+    let open: usize = connections.iter().map(Connections::len).sum();
+    debug!(connections = open, "cut what is still open");
+    connections.iter_mut().for_each(Connections::abort_all);
+    if !end_within(&mut connections, CLOSE_GRACE).await {
+        warn!("connections did not close in time");
     }
 }
 

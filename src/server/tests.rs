@@ -210,11 +210,18 @@ async fn a_recovery_that_does_not_end_is_left_to_the_next_start() {
 }
 
 #[tokio::test]
-async fn an_abandoned_server_takes_its_socket_file_along() {
+async fn an_abandoned_server_takes_everything_along() {
     let mut gates = Gates::open();
     gates.recovery = Semaphore::new(0);
     let rig = Rig::start(gates).await;
     assert!(rig.socket.exists());
     rig.running.abort();
     gone(&rig.socket).await;
+
+    let rig = Rig::start(Gates::open()).await;
+    let mut client = rig.connect().await;
+    assert!(echoes(&mut client).await);
+    rig.running.abort();
+    gone(&rig.socket).await;
+    assert_eq!(soon(client.read(&mut [0])).await.expect("closed"), 0);
 }

@@ -33,8 +33,8 @@ pub enum BindError {
     /// The socket file was replaced between bind and listen.
     #[error("unix://{}: another process took the path", .0.display())]
     Taken(PathBuf),
-    /// The operating system refuses.
-    #[error("{address}: {doing}: {source}")]
+    /// The operating system refuses; what it says is the source.
+    #[error("{address}: {doing}")]
     Io {
         /// The address as it was given.
         address: String,

@@ -131,7 +131,7 @@ impl Connection {
 
     /// Ready when the client has closed both directions. An end of file that answers our own
     /// half-close hangs up as well, and is none: what came before it is still to be delivered.
-    pub(super) fn poll_client_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_client_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.client.shut {
             return Poll::Pending;
         }

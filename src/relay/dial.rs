@@ -3,29 +3,30 @@
 use std::{io, time::Duration};
 
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
 use crate::engine::{Address, Stream};
 
-/// How long a full backlog is waited out.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an engine may take to accept: the kernel alone would try a TCP address for minutes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a full backlog is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Opens a connection to `engine`.
 ///
 /// A unix socket whose backlog is full says so at once to a non-blocking client, where a blocking
 /// one would wait. So do we, for a while: an engine that is busy is not unreachable.
 pub(super) async fn dial(engine: &Address) -> io::Result<Stream> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_millis(1);
-    loop {
-        match engine.dial().await {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
-                sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_millis(100));
+    let dialled = async {
+        loop {
+            match engine.dial().await {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => sleep(PAUSE).await,
+                result => return result,
             }
-            result => return result,
         }
-    }
+    };
+    timeout(PATIENCE, dialled).await?
 }
 
 /// The whole answer to a request whose engine can't be reached, in Docker's shape. `head`: the

@@ -68,20 +68,14 @@ impl Relay {
         let mut connection = Connection::new(client)?;
         loop {
             match poll_fn(|cx| connection.poll(cx)).await {
-                Next::Dial => {
-                    let dialled = tokio::select! {
-                        biased;
-                        dialled = dial::dial(&self.engine) => dialled,
-                        () = poll_fn(|cx| connection.poll_client_gone(cx)) => return Ok(()),
-                    };
-                    match dialled {
-                        Ok(engine) => connection.dialled(engine)?,
-                        Err(error) => {
-                            self.refuse(connection, &error).await;
-                            return Ok(());
-                        }
+                // A client that leaves meanwhile has still asked: the engine is to hear of it.
+                Next::Dial => match dial::dial(&self.engine).await {
+                    Ok(engine) => connection.dialled(engine)?,
+                    Err(error) => {
+                        self.refuse(connection, &error).await;
+                        return Ok(());
                     }
-                }
+                },
                 // On the heap: few connections come here, and all would carry its size.
                 Next::Ours => return Box::pin(self.hand_over(connection)).await,
                 Next::Drop => return Ok(()),

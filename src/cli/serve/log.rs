@@ -1,0 +1,93 @@
+//! Logs: what is written, and how. They go to stderr; stdout is for answers.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+};
+
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// How a line of log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads `text` or `json`.
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        _ => Err(format!(
+            "\"{text}\" is not a log format: text or json is expected"
+        )),
+    }
+}
+
+/// Reads a level, or directives in `tracing`'s syntax; the result is in that syntax.
+///
+/// A single word must be a level. As a directive it would be a target's name, so that a typing
+/// mistake would silence the log instead of being told.
+pub(super) fn filter(text: &str) -> Result<String, String> {
+    if text.contains(['=', ',', '[']) {
+        return match EnvFilter::builder().parse(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(format!("\"{text}\" is not a log filter: {error}")),
+        };
+    }
+    let levels = ["error", "warn", "info", "debug", "trace"];
+    let Some(level) = levels.iter().find(|level| text.eq_ignore_ascii_case(level)) else {
+        return Err(format!(
+            "\"{text}\" is not a log level: error, warn, info, debug, trace or a directive such \
+             as refit=debug is expected"
+        ));
+    };
+    Ok(match *level {
+        // Libraries tell of headers at these levels, and those hold registry credentials.
+        "debug" | "trace" => format!("info,refit={level}"),
+        _ => (*level).to_owned(),
+    })
+}
+
+/// Starts logging, with a filter that [`filter`] has read.
+pub(super) fn start(format: Format, filter: String) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse_lossy(filter);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
+    match format {
+        Format::Text => lines.with_ansi(colours()).init(),
+        Format::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Whether a person reads the log who did not ask for plain text (<https://no-color.org>).
+fn colours() -> bool {
+    io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_about_our_own_steps() {
+        assert_eq!(filter("warn").expect("a level"), "warn");
+        assert_eq!(filter("DEBUG").expect("a level"), "info,refit=debug");
+        let directives = "info,refit::relay=trace";
+        assert_eq!(filter(directives).expect("directives"), directives);
+    }
+
+    #[test]
+    fn a_misspelt_level_is_no_target() {
+        for text in ["inof", "", "refit=loud", "verbose"] {
+            let message = filter(text).expect_err(text);
+            assert!(message.contains(&format!("\"{text}\"")), "{message}");
+        }
+    }
+}

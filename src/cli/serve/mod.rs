@@ -1,0 +1,109 @@
+//! `refit serve`: arguments → settings → a running server.
+
+mod args;
+mod groups;
+mod log;
+mod settings;
+mod signals;
+mod sources;
+mod whose;
+
+use std::{env, path::Path, process::ExitCode, sync::Arc};
+
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{
+    api::Api,
+    relay::Relay,
+    server::{self, BindError, Bound, Inherited, Server},
+    upgrade::Upgrades,
+};
+pub(super) use args::Args;
+use settings::Settings;
+use signals::{Ended, Signals};
+use sources::Surroundings;
+
+/// Where groups are looked up. The binary is static, and so has no other name service; in an
+/// image FROM scratch the file is missing, and groups are numbers.
+const GROUP_FILE: &str = "/etc/group";
+
+/// Runs `refit serve`.
+pub(super) fn main(args: Args) -> ExitCode {
+    // Before any thread exists: this changes the environment.
+    let (inherited, refused): (Vec<_>, Vec<_>) =
+        server::inherit().into_iter().partition(Result::is_ok);
+    let inherited: Vec<Inherited> = inherited.into_iter().flatten().collect();
+    let settings = Settings::parse(
+        args,
+        &Surroundings {
+            variable: &|name| env::var_os(name),
+            group_file: Path::new(GROUP_FILE),
+            inherited: &inherited.iter().map(Inherited::address).collect::<Vec<_>>(),
+            refused: &refused
+                .into_iter()
+                .filter_map(Result::err)
+                .collect::<Vec<_>>(),
+        },
+    );
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(mistakes) => {
+            eprintln!("{mistakes}");
+            return ExitCode::from(super::USAGE);
+        }
+    };
+    log::start(settings.log_format, settings.log_filter.clone());
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "can't start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = match runtime.block_on(serve(settings, inherited)) {
+        Ok(Ended::Orderly) => ExitCode::SUCCESS,
+        Ok(Ended::AtOnce(signal)) => ExitCode::from(signal.exit_code()),
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    };
+    // Not a plain drop: that waits for blocking calls, such as a name that is being resolved.
+    runtime.shutdown_background();
+    code
+}
+
+/// Binds, wires the layers together, and serves until a signal ends it.
+async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<Ended> {
+    info!(version = env!("CARGO_PKG_VERSION"), engine = %settings.engine, "refit");
+    // First of all, so that a signal finds us prepared from here on.
+    let mut signals = Signals::new()?;
+    let bound = bind(&settings, inherited).await?;
+
+    let upgrades = Arc::new(Upgrades::default());
+    let relay = Relay::new(settings.engine, Api::new(Arc::clone(&upgrades)));
+    let server = Server {
+        bound,
+        serve: Arc::new(relay),
+        transactions: upgrades,
+        drain_limit: settings.drain,
+    };
+
+    let shutdown = CancellationToken::new();
+    let running = server::run(server, shutdown.clone());
+    Ok(signals.run(running, shutdown).await?)
+}
+
+/// Makes every address ours: those that were handed over, then those that were asked for.
+async fn bind(settings: &Settings, inherited: Vec<Inherited>) -> Result<Vec<Bound>, BindError> {
+    let mut bound = Vec::with_capacity(inherited.len() + settings.listen.len());
+    for socket in inherited {
+        bound.push(server::adopt(socket)?);
+    }
+    for address in &settings.listen {
+        bound.push(server::bind(address, &settings.access).await?);
+    }
+    Ok(bound)
+}

@@ -1,0 +1,250 @@
+//! `refit serve`: what was meant. Everything is parsed before the first complaint.
+
+use std::time::Duration;
+
+use super::{
+    args::Args,
+    groups,
+    log::{self, Format},
+    sources::{Mistakes, Name, Reader, Surroundings},
+    whose::same_socket,
+};
+use crate::{engine::Address, server::SocketAccess};
+
+const DEFAULT_LISTEN: &str = "/run/refit/docker.sock";
+const DEFAULT_ENGINE: &str = "/var/run/docker.sock";
+const DEFAULT_MODE: u32 = 0o660;
+const DEFAULT_DRAIN: Duration = Duration::from_secs(60);
+
+/// The longest path that a unix socket can be bound to: `sun_path`, less the closing zero.
+const LONGEST_PATH: usize = 107;
+
+const LISTEN: Name = Name {
+    option: "--listen",
+    variable: "REFIT_LISTEN",
+};
+const ENGINE: Name = Name {
+    option: "--engine",
+    variable: "REFIT_ENGINE",
+};
+const MODE: Name = Name {
+    option: "--socket-mode",
+    variable: "REFIT_SOCKET_MODE",
+};
+const GROUP: Name = Name {
+    option: "--socket-group",
+    variable: "REFIT_SOCKET_GROUP",
+};
+const DRAIN: Name = Name {
+    option: "--drain",
+    variable: "REFIT_DRAIN",
+};
+const FORMAT: Name = Name {
+    option: "--log-format",
+    variable: "REFIT_LOG_FORMAT",
+};
+const LEVEL: Name = Name {
+    option: "--log-level",
+    variable: "REFIT_LOG_LEVEL",
+};
+const INSECURE_TCP: &str = "REFIT_INSECURE_TCP";
+const DOCKER_HOST: &str = "DOCKER_HOST";
+const LISTEN_FDS: &str = "LISTEN_FDS";
+
+/// Checked settings of a server.
+#[derive(Debug, PartialEq)]
+pub(super) struct Settings {
+    /// The addresses to bind, no two the same, none the engine's. Empty only where sockets are
+    /// handed over.
+    pub(super) listen: Vec<Address>,
+    /// Where the engine is.
+    pub(super) engine: Address,
+    /// Who may connect to the sockets that we make.
+    pub(super) access: SocketAccess,
+    /// How long a shutdown waits for transactions.
+    pub(super) drain: Duration,
+    pub(super) log_format: Format,
+    /// In the syntax of `tracing`'s directives.
+    pub(super) log_filter: String,
+}
+
+/// A listener: an address that is asked for, or one that was handed over.
+struct Listener {
+    origin: &'static str,
+    address: Address,
+}
+
+impl Settings {
+    /// Reads everything, and tells all mistakes together.
+    pub(super) fn parse(args: Args, around: &Surroundings<'_>) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(around);
+        let asked_for = listen(&mut reader, args.listen);
+        let handed_over: Vec<_> = around.inherited.iter().copied().flatten().collect();
+        let listeners: Vec<_> = handed_over
+            .into_iter()
+            .map(|address| Listener {
+                origin: LISTEN_FDS,
+                address: address.clone(),
+            })
+            .chain(asked_for)
+            .collect();
+        let allowed = insecure_tcp(&mut reader, args.insecure_tcp);
+        check_listeners(&mut reader, &listeners, allowed);
+        let engine = engine(&mut reader, args.engine, &listeners);
+
+        let given = reader.given(args.socket_mode, MODE);
+        let mode = reader.parse(given, socket_mode);
+        let given = reader.given(args.socket_group, GROUP);
+        let group = match given {
+            Some(_) => reader.parse(given, |text| groups::named(text, around.group_file)),
+            None => None,
+        };
+        let given = reader.given(args.drain, DRAIN);
+        let drain = reader.parse(given, duration);
+        let given = reader.given(args.log_format, FORMAT);
+        let format = reader.parse(given, log::format);
+        let given = reader.given(args.log_level, LEVEL);
+        let level = reader.parse(given, log::filter);
+
+        reader.finish(Self {
+            listen: listeners
+                .into_iter()
+                .filter(|listener| listener.origin != LISTEN_FDS)
+                .map(|listener| listener.address)
+                .collect(),
+            engine,
+            access: SocketAccess {
+                mode: mode.unwrap_or(DEFAULT_MODE),
+                group: group.unwrap_or_else(|| groups::default(around.group_file)),
+            },
+            drain: drain.unwrap_or(DEFAULT_DRAIN),
+            log_format: format.unwrap_or(Format::Text),
+            log_filter: level.unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+/// The addresses that are asked for: by options, else by the variable, else the default, which
+/// sockets that were handed over replace.
+fn listen(reader: &mut Reader<'_>, options: Vec<String>) -> Vec<Listener> {
+    let mut origin = LISTEN.option;
+    let mut texts = options;
+    if texts.is_empty()
+        && let Some(given) = reader.variable(LISTEN.variable)
+    {
+        origin = given.origin;
+        texts = split(&given.text);
+    }
+    if texts.is_empty() && reader.around.inherited.is_empty() {
+        let address = Address::Unix(DEFAULT_LISTEN.into());
+        return vec![Listener { origin, address }];
+    }
+    let mut listeners = Vec::with_capacity(texts.len());
+    for text in texts {
+        match text.parse() {
+            Ok(address) => listeners.push(Listener { origin, address }),
+            Err(error) => reader.mistake(origin, error),
+        }
+    }
+    listeners
+}
+
+/// The addresses of a variable, which has room for one text only.
+fn split(text: &str) -> Vec<String> {
+    text.split([',', ' ', '\t', '\n'])
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether TCP listeners are allowed.
+fn insecure_tcp(reader: &mut Reader<'_>, option: bool) -> bool {
+    let given = reader.variable(INSECURE_TCP);
+    let variable = reader.parse(given, |text| match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(format!("\"{text}\" is neither true nor false")),
+    });
+    option || variable.unwrap_or(false)
+}
+
+/// What can be wrong with an address that is one, and with several of them.
+fn check_listeners(reader: &mut Reader<'_>, listeners: &[Listener], insecure_tcp: bool) {
+    for refused in reader.around.refused {
+        reader.mistake(LISTEN_FDS, refused);
+    }
+    for (n, Listener { origin, address }) in listeners.iter().enumerate() {
+        match address {
+            Address::Tcp(_) if !insecure_tcp => reader.mistake(
+                origin,
+                format!(
+                    "whoever reaches {address} would be root on the engine's host; \
+                     --insecure-tcp ({INSECURE_TCP}=true) allows that"
+                ),
+            ),
+            Address::Unix(path) if path.as_os_str().len() > LONGEST_PATH => reader.mistake(
+                origin,
+                format!("the path of {address} is longer than {LONGEST_PATH} bytes"),
+            ),
+            _ => {}
+        }
+        let twice = listeners[..n]
+            .iter()
+            .find(|earlier| same_socket(&earlier.address, address));
+        if let Some(earlier) = twice {
+            let what = if earlier.address == *address {
+                format!("{address} is given twice")
+            } else {
+                format!("{address} is the same socket as {}", earlier.address)
+            };
+            reader.mistake(origin, what);
+        }
+    }
+}
+
+/// Where the engine is, which is never where we listen.
+fn engine(reader: &mut Reader<'_>, option: Option<String>, listeners: &[Listener]) -> Address {
+    let ours = |address: &Address| listeners.iter().find(|l| same_socket(&l.address, address));
+    let given = reader.given(option, ENGINE);
+    let parsed = if given.is_some() {
+        reader.parse(given, str::parse)
+    } else {
+        let given = reader.variable(DOCKER_HOST);
+        reader
+            .parse(given, str::parse)
+            // Meant for the clients around us: they reach the engine through us.
+            .filter(|address| ours(address).is_none())
+    };
+    let engine = parsed.unwrap_or_else(|| Address::Unix(DEFAULT_ENGINE.into()));
+    if let Some(listener) = ours(&engine) {
+        reader.mistake(
+            listener.origin,
+            format!("{} is the engine's own socket ({engine})", listener.address),
+        );
+    }
+    engine
+}
+
+/// Reads permission bits: `0660`, `660` or `0o660`.
+fn socket_mode(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if mode <= 0o777 && !digits.starts_with('+') => Ok(mode),
+        _ => Err(format!(
+            "\"{text}\" is not a mode: octal permissions such as 0660 are expected"
+        )),
+    }
+}
+
+/// Reads `60s`, `2m`, `500ms`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(text).map_err(|error| {
+        format!("\"{text}\" is not a duration: 60s, 2m, 500ms or seconds are expected ({error})")
+    })
+}
+
+#[cfg(test)]
+mod tests;

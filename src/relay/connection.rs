@@ -18,8 +18,8 @@ use super::{
 };
 use crate::engine::Stream;
 
-/// How often one direction reads before the other has its turn.
-const ROUNDS: usize = 16;
+/// How often one direction reads before the other, and other connections, have their turn.
+const ROUNDS: usize = 4;
 
 /// A client, and the engine's side once there is one.
 #[derive(Debug)]

@@ -11,7 +11,7 @@
 //! | `request` | how far the client's bytes may go |
 //! | `response` | which requests are answered, which hijack is accepted |
 //! | `head`, `framing`, `hijack` | one head; where a body ends; which requests may hijack |
-//! | `io` | a socket that costs little while it idles |
+//! | `io`, `lanes` | a socket that costs little while it idles; the threads that copy |
 //! | `dial`, `handover`, `close` | the engine, our endpoint, the end |
 //!
 //! Invariant: where a client's bytes could be framed in two ways, the relay stops framing and
@@ -26,16 +26,18 @@ mod handover;
 mod head;
 mod hijack;
 mod io;
+mod lanes;
 mod request;
 mod response;
 
-use std::{future::poll_fn, io::Error};
+use std::{future::poll_fn, io::Error, sync::Arc};
 
 use tracing::{debug, warn};
 
 use self::{
     connection::{Connection, Next},
     handover::Handover,
+    lanes::Lanes,
 };
 use crate::{
     api::Api,
@@ -47,51 +49,36 @@ use crate::{
 pub struct Relay {
     engine: Address,
     api: Api,
+    lanes: Arc<Lanes>,
 }
 
 impl Relay {
     /// A relay to `engine`; requests that are ours go to `api`.
     #[must_use]
     pub fn new(engine: Address, api: Api) -> Self {
-        Self { engine, api }
+        Self {
+            engine,
+            api,
+            lanes: Arc::default(),
+        }
     }
 
-    /// Serves one client connection until both sides are done with it.
+    /// Serves one client connection until both sides are done with it. Dropping the future closes
+    /// both.
     pub async fn serve(&self, client: Stream) {
-        if let Err(error) = self.relay(client).await {
+        if let Err(error) = self.try_serve(client).await {
             debug!(%error, "relay a connection");
         }
     }
 
-    /// The story of a connection. An error is our own (descriptors, say), not a side's.
-    async fn relay(&self, client: Stream) -> Result<(), Error> {
-        let mut connection = Connection::new(client)?;
-        loop {
-            match poll_fn(|cx| connection.poll(cx)).await {
-                // A client that leaves meanwhile has still asked: the engine is to hear of it.
-                Next::Dial => match dial::dial(&self.engine).await {
-                    Ok(engine) => connection.dialled(engine)?,
-                    Err(error) => {
-                        self.refuse(connection, &error).await;
-                        return Ok(());
-                    }
-                },
-                // On the heap: few connections come here, and all would carry its size.
-                Next::Ours => return Box::pin(self.hand_over(connection)).await,
-                Next::Drop => return Ok(()),
-                Next::Close => {
-                    close::linger(connection.into_client().0).await;
-                    return Ok(());
-                }
-            }
+    /// An error is our own (descriptors, say), not a side's.
+    async fn try_serve(&self, client: Stream) -> Result<(), Error> {
+        let running = self.lanes.run(relay(self.engine.clone(), client))?;
+        match running.await.map_err(Error::other)?? {
+            // On the heap: few connections come here, and all would carry its size.
+            Some(ours) => Box::pin(self.hand_over(ours)).await,
+            None => Ok(()),
         }
-    }
-
-    /// Tells the client that the engine can't be reached.
-    async fn refuse(&self, connection: Connection, error: &Error) {
-        warn!(engine = %self.engine, %error, "dial the engine");
-        let answer = dial::unreachable(&self.engine, error, connection.asks_head());
-        close::answer(connection.into_client().0, &answer).await;
     }
 
     /// Gives the client to our endpoint, which serves one request. The engine's side is closed
@@ -105,4 +92,34 @@ impl Relay {
         close::linger(end).await;
         Ok(())
     }
+}
+
+/// The story of a connection; what is left of it when the next request is ours.
+async fn relay(engine: Address, client: Stream) -> Result<Option<Connection>, Error> {
+    let mut connection = Connection::new(client)?;
+    loop {
+        match poll_fn(|cx| connection.poll(cx)).await {
+            // A client that leaves meanwhile has still asked: the engine is to hear of it.
+            Next::Dial => match dial::dial(&engine).await {
+                Ok(engine) => connection.dialled(engine)?,
+                Err(error) => {
+                    refuse(&engine, connection, &error).await;
+                    return Ok(None);
+                }
+            },
+            Next::Ours => return Ok(Some(connection)),
+            Next::Drop => return Ok(None),
+            Next::Close => {
+                close::linger(connection.into_client().0).await;
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Tells the client that the engine can't be reached.
+async fn refuse(engine: &Address, connection: Connection, error: &Error) {
+    warn!(%engine, %error, "dial the engine");
+    let answer = dial::unreachable(engine, error, connection.asks_head());
+    close::answer(connection.into_client().0, &answer).await;
 }

@@ -1,5 +1,44 @@
 //! Bytes through: find a request head, decide whose it is, copy, tunnel.
+//!
+//! The relay does not re-speak HTTP. Every byte of a client goes to the engine as it came, and
+//! every byte of the engine to the client, over one connection per client that is dialled when it
+//! is first needed; no pool, no replay, no idle limit. Only a request whose path is ours leaves
+//! the relay. To find it, the client's direction is *framed*; the engine's is *observed*.
+//!
+//! | module | job |
+//! |---|---|
+//! | `connection` | both directions of one connection: copy, hold, half-close, full close |
+//! | `request` | how far the client's bytes may go |
+//! | `response` | which requests are answered, which hijack is accepted |
+//! | `head`, `framing`, `hijack` | one head; where a body ends; which requests may hijack |
+//! | `io`, `lanes` | a socket that costs little while it idles; the threads that copy |
+//! | `dial`, `handover`, `close` | the engine, our endpoint, the end |
+//!
+//! Invariant: where a client's bytes could be framed in two ways, the relay stops framing and
+//! lets the engine judge; no request of ours is ever found inside what the engine takes for
+//! something else.
 
+mod close;
+mod connection;
+mod dial;
+mod framing;
+mod handover;
+mod head;
+mod hijack;
+mod io;
+mod lanes;
+mod request;
+mod response;
+
+use std::{future::poll_fn, io::Error, sync::Arc};
+
+use tracing::{debug, warn};
+
+use self::{
+    connection::{Connection, Next},
+    handover::Handover,
+    lanes::Lanes,
+};
 use crate::{
     api::Api,
     engine::{Address, Stream},
@@ -10,18 +49,77 @@ use crate::{
 pub struct Relay {
     engine: Address,
     api: Api,
+    lanes: Arc<Lanes>,
 }
 
 impl Relay {
     /// A relay to `engine`; requests that are ours go to `api`.
     #[must_use]
     pub fn new(engine: Address, api: Api) -> Self {
-        Self { engine, api }
+        Self {
+            engine,
+            api,
+            lanes: Arc::default(),
+        }
     }
 
-    /// Serves one client connection until both sides are done with it.
+    /// Serves one client connection until both sides are done with it. Dropping the future closes
+    /// both.
     pub async fn serve(&self, client: Stream) {
-        let _ = (&self.engine, &self.api);
-        drop(client);
+        if let Err(error) = self.try_serve(client).await {
+            debug!(%error, "relay a connection");
+        }
     }
+
+    /// An error is our own (descriptors, say), not a side's.
+    async fn try_serve(&self, client: Stream) -> Result<(), Error> {
+        let running = self.lanes.run(relay(self.engine.clone(), client))?;
+        match running.await.map_err(Error::other)?? {
+            // On the heap: few connections come here, and all would carry its size.
+            Some(ours) => Box::pin(self.hand_over(ours)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the client to our endpoint, which serves one request. The engine's side is closed
+    /// before: the endpoint has its own connections.
+    async fn hand_over(&self, connection: Connection) -> Result<(), Error> {
+        let (client, inbox) = connection.into_client();
+        let end = client.duplicate()?;
+        self.api
+            .serve(Handover::new(inbox, client.into_stream()?))
+            .await;
+        close::linger(end).await;
+        Ok(())
+    }
+}
+
+/// The story of a connection; what is left of it when the next request is ours.
+async fn relay(engine: Address, client: Stream) -> Result<Option<Connection>, Error> {
+    let mut connection = Connection::new(client)?;
+    loop {
+        match poll_fn(|cx| connection.poll(cx)).await {
+            // A client that leaves meanwhile has still asked: the engine is to hear of it.
+            Next::Dial => match dial::dial(&engine).await {
+                Ok(engine) => connection.dialled(engine)?,
+                Err(error) => {
+                    refuse(&engine, connection, &error).await;
+                    return Ok(None);
+                }
+            },
+            Next::Ours => return Ok(Some(connection)),
+            Next::Drop => return Ok(None),
+            Next::Close => {
+                close::linger(connection.into_client().0).await;
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Tells the client that the engine can't be reached.
+async fn refuse(engine: &Address, connection: Connection, error: &Error) {
+    warn!(%engine, %error, "dial the engine");
+    let answer = dial::unreachable(engine, error, connection.asks_head());
+    close::answer(connection.into_client().0, &answer).await;
 }

@@ -1,0 +1,84 @@
+# Shared by the benchmarks: what they need, what they start, what they print.
+#
+# BENCH_ENGINE=unix:///run/docker.sock   measure against this engine instead of bringing one up
+# BENCH_CPU=0                            pin what is started here (not the engine) to this CPU
+
+here=${here:?}
+root=$(dirname "$here")
+scratch=$(mktemp -d)
+pids=()
+
+# Ends what was started here, and nothing else.
+cleanup() {
+    local pid
+    for pid in "${pids[@]}"; do
+        kill "$pid" 2>/dev/null || true
+    done
+    wait 2>/dev/null || true
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+say() { echo "$*" >&2; }
+die() { say "bench: $*"; exit 1; }
+
+# need PROGRAM PACKAGE: installs the Debian package where the program is missing.
+need() {
+    command -v "$1" >/dev/null && return
+    say "install $2"
+    apt-get install -y -q --no-install-recommends "$2" >"$scratch/apt.log" 2>&1 ||
+        { cat "$scratch/apt.log" >&2; die "$1 is missing, and $2 can't be installed"; }
+}
+
+# on_cpu COMMAND...: runs it where BENCH_CPU says.
+on_cpu() {
+    if [[ -n ${BENCH_CPU:-} ]]; then
+        exec taskset -c "$BENCH_CPU" "$@"
+    fi
+    exec "$@"
+}
+
+# start NAME COMMAND...: in the background, until the end of the benchmark.
+start() {
+    local name=$1
+    shift
+    (on_cpu "$@") >"$scratch/$name.log" 2>&1 &
+    pids+=($!)
+}
+
+# listening NAME: waits for $scratch/NAME.sock, at most 10 s.
+listening() {
+    local tries
+    for ((tries = 0; tries < 200; tries++)); do
+        [[ -S $scratch/$1.sock ]] && return
+        sleep 0.05
+    done
+    cat "$scratch/$1.log" >&2
+    die "$1 does not listen"
+}
+
+# Prints the address of the engine that is measured against.
+engine() {
+    if [[ -n ${BENCH_ENGINE:-} ]]; then
+        echo "$BENCH_ENGINE"
+        return
+    fi
+    local version=${BENCH_ENGINE_VERSION:-28.5}
+    "$here/engines.sh" up "$version" | awk -v version="$version" '
+        index($1, version) == 1 { print $2; found = 1; exit } END { exit !found }' ||
+        die "no engine $version"
+}
+
+# Builds the release binary and prints its path.
+refit_binary() {
+    (cd "$root" && cargo build --release --bin refit \
+        --message-format=json-render-diagnostics) |
+        sed -n 's/.*"executable":"\([^"]*\/refit\)".*/\1/p' | tail -n 1
+}
+
+# Prints the median of the numbers on stdin.
+median() {
+    sort -n | awk '{ v[NR] = $1 } END {
+        if (!NR) exit 1
+        print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
+}

@@ -1,0 +1,321 @@
+//! Both directions of one relayed connection, polled in one task.
+//!
+//! Invariants: each direction moves whatever the other does, so neither can hold the other up;
+//! each keeps at most one read's worth of bytes that its receiver doesn't take (and the one head
+//! that isn't complete), and reads no more before they are gone.
+
+use std::{
+    io,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+
+use super::{
+    io::{Io, READ, with_buffer},
+    request::Requests,
+    response::{Responses, Seen},
+};
+use crate::engine::Stream;
+
+/// How often one direction reads before the other, and other connections, have their turn.
+const ROUNDS: usize = 4;
+
+/// A client, and the engine's side once there is one.
+#[derive(Debug)]
+pub(super) struct Connection {
+    client: Side,
+    engine: Option<Side>,
+    requests: Requests,
+    responses: Responses,
+    /// What the client sent and may not be forwarded yet.
+    inbox: BytesMut,
+    /// What may be forwarded and the engine has not taken yet.
+    to_engine: BytesMut,
+    /// What the client has not taken yet.
+    to_client: BytesMut,
+}
+
+/// One socket, and what can't be done with it any more.
+#[derive(Debug)]
+struct Side {
+    io: Io,
+    /// It sends no more.
+    ended: bool,
+    /// It takes no more.
+    deaf: bool,
+    /// We half-closed towards it.
+    shut: bool,
+}
+
+/// What a connection needs next that isn't copying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A connection to the engine.
+    Dial,
+    /// The next request is ours, and everything before it has been answered.
+    Ours,
+    /// The end: the client is gone, or both sides have said that they are done.
+    Drop,
+    /// The end: the engine is gone. The client may still be sending.
+    Close,
+}
+
+/// How a poll of the response direction came out.
+enum Progress {
+    /// Something that the request direction may wait for.
+    Answered,
+    Done(Next),
+}
+
+impl Connection {
+    pub(super) fn new(client: Stream) -> io::Result<Self> {
+        Ok(Self {
+            client: Side::new(client)?,
+            engine: None,
+            requests: Requests::default(),
+            responses: Responses::default(),
+            inbox: BytesMut::new(),
+            to_engine: BytesMut::new(),
+            to_client: BytesMut::new(),
+        })
+    }
+
+    /// The engine was dialled, as [`Next::Dial`] asked.
+    pub(super) fn dialled(&mut self, engine: Stream) -> io::Result<()> {
+        self.engine = Some(Side::new(engine)?);
+        Ok(())
+    }
+
+    /// Whether the request that the engine was to be dialled for is a `HEAD`.
+    pub(super) fn asks_head(&self) -> bool {
+        self.to_engine.starts_with(b"HEAD ")
+    }
+
+    /// The client, with the bytes of it that went nowhere. The engine's side is closed.
+    pub(super) fn into_client(self) -> (Io, BytesMut) {
+        (self.client.io, self.inbox)
+    }
+
+    /// Copies in both directions, until something else is to be done.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        let mut gone = false;
+        loop {
+            let requests = self.poll_requests(cx);
+            if let Poll::Ready(Some(next)) = requests {
+                return Poll::Ready(next);
+            }
+            match self.poll_responses(cx) {
+                // A write that failed tells that the client is gone, too.
+                Poll::Ready(Progress::Done(Next::Drop)) if !gone => {
+                    gone = true;
+                    continue;
+                }
+                Poll::Ready(Progress::Done(next)) => return Poll::Ready(next),
+                Poll::Ready(Progress::Answered) => continue,
+                Poll::Pending => {}
+            }
+            if requests.is_ready() {
+                // There may be more to read: its turn comes again after other tasks.
+                return Poll::Pending;
+            }
+            if gone {
+                return Poll::Ready(Next::Drop);
+            }
+            ready!(self.poll_client_gone(cx));
+            // What the client had sent before it left may have come in after we looked: one more
+            // turn hands on what the engine takes without waiting.
+            gone = true;
+        }
+    }
+
+    /// Ready when the client has closed both directions. An end of file that answers our own
+    /// half-close hangs up as well, and is none: what came before it is still to be delivered.
+    fn poll_client_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.client.shut {
+            return Poll::Pending;
+        }
+        self.client.io.poll_hangup(cx)
+    }
+
+    /// Client to engine. Ready with nothing: it stopped in the middle, and will be woken.
+    fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Option<Next>> {
+        for _ in 0..ROUNDS {
+            self.judge();
+            if !self.to_engine.is_empty() {
+                let Some(engine) = &mut self.engine else {
+                    return Poll::Ready(Some(Next::Dial));
+                };
+                ready!(engine.poll_flush(&mut self.to_engine, cx));
+            }
+            if self.requests.is_ours() {
+                return if self.responses.all_answered() {
+                    Poll::Ready(Some(Next::Ours))
+                } else {
+                    Poll::Pending
+                };
+            }
+            if self.client.ended {
+                return self.end_requests();
+            }
+            // A client that sends on before it has heard whether its hijack is accepted has to
+            // wait; so has one whose engine takes no more: an answer is under way, or the end.
+            let held = self.responses.awaits_hijack() && self.inbox.len() >= READ;
+            if held || self.engine.as_ref().is_some_and(|engine| engine.deaf) {
+                return Poll::Pending;
+            }
+            ready!(self.poll_read_client(cx));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Ready(None)
+    }
+
+    /// Moves what may go to the engine from the inbox.
+    fn judge(&mut self) {
+        if self.client.ended {
+            self.requests.end(&self.responses);
+        }
+        if self.inbox.is_empty() {
+            return;
+        }
+        let free = self.requests.judge(&self.inbox, &mut self.responses);
+        if free == self.inbox.len() && self.to_engine.is_empty() {
+            self.to_engine = std::mem::take(&mut self.inbox);
+        } else {
+            self.to_engine.extend_from_slice(&self.inbox[..free]);
+            self.inbox.advance(free);
+        }
+        if self.inbox.is_empty() {
+            self.inbox = BytesMut::new();
+        }
+    }
+
+    /// Hands on the client's end of file, after everything before it.
+    fn end_requests(&mut self) -> Poll<Option<Next>> {
+        match &mut self.engine {
+            // Nothing was asked.
+            None => return Poll::Ready(Some(Next::Drop)),
+            Some(engine) if self.inbox.is_empty() => engine.shut(),
+            Some(_) => {}
+        }
+        Poll::Pending
+    }
+
+    /// Reads once from the client, and forwards at once what may go.
+    fn poll_read_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        with_buffer(|buffer| {
+            let Ok(n @ 1..) = ready!(self.client.io.poll_read(cx, buffer)) else {
+                // The end, or an error: the client is gone, and the hang-up tells.
+                self.client.ended = true;
+                return Poll::Ready(());
+            };
+            let bytes = &buffer[..n];
+            if !self.inbox.is_empty() {
+                self.inbox.extend_from_slice(bytes);
+                return Poll::Ready(());
+            }
+            let (free, rest) = bytes.split_at(self.requests.judge(bytes, &mut self.responses));
+            self.inbox.extend_from_slice(rest);
+            match &mut self.engine {
+                Some(engine) if !free.is_empty() => engine.send(free, &mut self.to_engine, cx),
+                _ => self.to_engine.extend_from_slice(free),
+            }
+            Poll::Ready(())
+        })
+    }
+
+    /// Engine to client.
+    fn poll_responses(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        for _ in 0..ROUNDS {
+            ready!(self.client.poll_flush(&mut self.to_client, cx));
+            if self.client.deaf {
+                return Poll::Ready(Progress::Done(Next::Drop));
+            }
+            let Some(engine) = &mut self.engine else {
+                return Poll::Pending;
+            };
+            if engine.ended {
+                return self.poll_end_responses(cx);
+            }
+            let waited = self.requests.is_ours() || self.responses.awaits_hijack();
+            let seen = ready!(with_buffer(|buffer| {
+                let Ok(n @ 1..) = ready!(engine.io.poll_read(cx, buffer)) else {
+                    engine.ended = true;
+                    // No answer will come any more that could be waited for.
+                    return Poll::Ready(Seen::Opaque);
+                };
+                let bytes = &buffer[..n];
+                self.client.send(bytes, &mut self.to_client, cx);
+                Poll::Ready(self.responses.observe(bytes))
+            }));
+            if seen == Seen::Opaque {
+                self.requests.open();
+            }
+            if waited {
+                return Poll::Ready(Progress::Answered);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// The engine has sent everything, and the client has taken it.
+    fn poll_end_responses(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
+        let Some(engine) = &self.engine else {
+            return Poll::Pending;
+        };
+        if self.client.ended && (engine.shut || engine.deaf) {
+            return Poll::Ready(Progress::Done(Next::Drop));
+        }
+        // As with the client: after our own half-close, a hang-up tells no more than an end.
+        if engine.deaf || !engine.shut && engine.io.poll_hangup(cx).is_ready() {
+            return Poll::Ready(Progress::Done(Next::Close));
+        }
+        self.client.shut();
+        Poll::Pending
+    }
+}
+
+impl Side {
+    fn new(stream: Stream) -> io::Result<Self> {
+        Ok(Self {
+            io: Io::new(stream)?,
+            ended: false,
+            deaf: false,
+            shut: false,
+        })
+    }
+
+    /// Writes `bytes`; what the other side doesn't take at once goes to `rest`.
+    fn send(&mut self, bytes: &[u8], rest: &mut BytesMut, cx: &mut Context<'_>) {
+        match self.io.poll_write(cx, bytes) {
+            Poll::Ready(Ok(sent)) => rest.extend_from_slice(&bytes[sent..]),
+            Poll::Ready(Err(_)) => self.deaf = true,
+            Poll::Pending => rest.extend_from_slice(bytes),
+        }
+    }
+
+    /// Writes all of `rest`, and frees it.
+    fn poll_flush(&mut self, rest: &mut BytesMut, cx: &mut Context<'_>) -> Poll<()> {
+        if rest.is_empty() {
+            return Poll::Ready(());
+        }
+        while !rest.is_empty() && !self.deaf {
+            match ready!(self.io.poll_write(cx, rest)) {
+                Ok(sent) => rest.advance(sent),
+                Err(_) => self.deaf = true,
+            }
+        }
+        *rest = BytesMut::new();
+        self.io.rest();
+        Poll::Ready(())
+    }
+
+    /// Half-closes towards it, once.
+    fn shut(&mut self) {
+        if !self.shut {
+            self.io.shutdown();
+            self.shut = true;
+        }
+    }
+}

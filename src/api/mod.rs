@@ -1,13 +1,40 @@
 //! Our endpoint on the wire: request, response, progress, errors.
 
+mod reply;
+mod request;
 mod route;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Frame, Incoming},
+    header,
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
 
-use crate::upgrade::Upgrades;
+use self::{
+    reply::{Mistake, Reply},
+    request::Call,
+};
+use crate::upgrade::{Cause, Failure, Outcome, Progress, Rollback, Run, Step, Upgrades};
 pub use route::owns;
+
+/// The largest body of a request. A patch is a few kilobytes.
+const BODY_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The largest head of a request: what the relay takes, and a little.
+const HEAD_LIMIT: usize = 2 * 1024 * 1024;
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Serves the requests that are ours.
 #[derive(Debug, Clone)]
@@ -28,14 +55,112 @@ impl Api {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        use tokio::io::AsyncWriteExt;
-        let _ = &self.upgrades;
-        let mut io = io;
-        let _ = io
-            .write_all(
-                b"HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            )
-            .await;
-        let _ = io.shutdown().await;
+        let service = service_fn(|request| self.answer(request));
+        let connection = http1::Builder::new()
+            .keep_alive(false)
+            // A client that has sent its request may close its half of the connection.
+            .half_close(true)
+            .max_buf_size(HEAD_LIMIT)
+            .serve_connection(TokioIo::new(io), service);
+        if let Err(error) = connection.await {
+            debug!(%error, "serve an upgrade");
+        }
     }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        Ok(match read(request).await {
+            Ok(call) => self.upgrade(call).await,
+            Err(mistake) => whole(&mistake.into()),
+        })
+    }
+
+    async fn upgrade(&self, call: Call) -> Response<Body> {
+        let mut run = self.upgrades.begin(call.reference, call.request);
+        if call.stream {
+            // What fails before anything happens has a status of its own.
+            if let Some(first) = run.progress.recv().await {
+                return streamed(lines(first, run));
+            }
+        }
+        whole(&end(run).await.into())
+    }
+}
+
+async fn read(request: Request<Incoming>) -> Result<Call, Mistake> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT)
+        .collect()
+        .await
+        .map_err(|error| {
+            Mistake::bad(if error.is::<http_body_util::LengthLimitError>() {
+                format!("the body is larger than {BODY_LIMIT} bytes")
+            } else {
+                format!("the body cannot be read: {error}")
+            })
+        })?;
+    request::read(&head.uri, &head.headers, &body.to_bytes())
+}
+
+/// The outcome of a run. A transaction that ends without one has panicked.
+async fn end(run: Run) -> Result<Outcome, Failure> {
+    run.outcome.await.unwrap_or_else(|_| {
+        Err(Failure {
+            cause: Cause::Failed,
+            step: Step::Plan,
+            rollback: Rollback::Incomplete,
+            message: "the upgrade ended without an outcome: this is a fault of Refit's, and its \
+                      next start recovers what is unfinished"
+                .to_owned(),
+        })
+    })
+}
+
+/// The lines of a run: its progress, then its outcome.
+fn lines(first: Progress, run: Run) -> impl Stream<Item = Value> + Send {
+    stream::unfold((Some(first), Some(run)), async |(next, run)| {
+        let mut run = run?;
+        let progress = match next {
+            Some(first) => Some(first),
+            None => run.progress.recv().await,
+        };
+        Some(match progress {
+            Some(progress) => (reply::progress_line(progress), (None, Some(run))),
+            None => (reply::last_line(end(run).await), (None, None)),
+        })
+    })
+}
+
+fn whole(reply: &Reply) -> Response<Body> {
+    respond(
+        reply.status,
+        "application/json",
+        Full::new(line(&reply.body)).boxed_unsync(),
+    )
+}
+
+fn streamed(lines: impl Stream<Item = Value> + Send + 'static) -> Response<Body> {
+    use futures_util::StreamExt;
+    let frames = lines.map(|value| Ok(Frame::data(line(&value))));
+    respond(
+        StatusCode::OK,
+        "application/jsonl",
+        StreamBody::new(frames).boxed_unsync(),
+    )
+}
+
+fn line(value: &Value) -> Bytes {
+    Bytes::from(format!("{value}\n"))
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(content_type),
+    );
+    let server = header::HeaderValue::from_static(concat!("Refit/", env!("CARGO_PKG_VERSION")));
+    headers.insert(header::SERVER, server);
+    response
 }

@@ -214,7 +214,7 @@ fn apply_host_config(host: &mut Object, patch: &Object) {
                 }
             }
             ("PortBindings" | "Sysctls" | "Tmpfs" | "StorageOpt" | "Annotations", value) => {
-                merge(host, field, value, 1)
+                merge(host, field, value, 1);
             }
             ("LogConfig", value) => merge(host, field, value, 2),
             (_, Value::Null) => {

@@ -3,6 +3,8 @@
 
 use std::future::Future;
 
+use tracing::warn;
+
 use crate::{engine::Stream, relay::Relay, upgrade::Upgrades};
 
 /// Serves connections.
@@ -35,7 +37,14 @@ pub trait Transactions: Send + Sync + 'static {
 }
 
 impl Transactions for Upgrades {
-    async fn recover(&self) {}
+    async fn recover(&self) {
+        // An engine out of reach is no reason not to listen; the first upgrade tries again.
+        if let Err(error) = Self::recover(self).await {
+            warn!(%error, "recover unfinished upgrades");
+        }
+    }
 
-    async fn drain(&self) {}
+    async fn drain(&self) {
+        Self::drain(self).await;
+    }
 }

@@ -119,6 +119,10 @@ impl Shared {
         request: &Request,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Outcome, Failure> {
+        if self.transactions.is_closed() {
+            let message = "Refit is shutting down: nothing was touched";
+            return Err(Failure::untouched(Cause::Unreachable, Step::Lock, message));
+        }
         self.recover_once()
             .await
             .map_err(|error| transaction::engine_failure(Step::Lock, &error))?;

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use refit::{api::Api, engine::Address, relay::Relay, upgrade::Upgrades};
+use refit::{
+    api::Api,
+    engine::{Address, DockerEngine},
+    relay::Relay,
+    upgrade::Upgrades,
+};
 use tokio::{io::AsyncReadExt, net::UnixStream};
 
 use crate::rig::{OK, OURS, Rig, connect, expect, expect_end, hung_up, send, silent, within};
@@ -104,7 +109,12 @@ async fn ours_inside_a_body_is_the_engines() {
 async fn an_unreachable_engine_is_a_503_that_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let address = Address::Unix(folder.path().join("none.sock"));
-    let relay = Relay::new(address, Api::new(Arc::new(Upgrades::default())));
+    let relay = Relay::new(
+        address.clone(),
+        Api::new(Arc::new(Upgrades::new(Arc::new(DockerEngine::new(
+            address.clone(),
+        ))))),
+    );
     for (request, head) in [
         (GET.to_owned(), false),
         ("HEAD /_ping HTTP/1.1\r\n\r\n".to_owned(), true),

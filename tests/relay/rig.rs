@@ -4,7 +4,7 @@ use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use refit::{
     api::Api,
-    engine::{Address, Stream},
+    engine::{Address, DockerEngine, Stream},
     relay::Relay,
     upgrade::Upgrades,
 };
@@ -28,7 +28,12 @@ pub const OURS: &str = "POST /containers/web/upgrade?nonsense=1 HTTP/1.1\r\nHost
 pub const OK: &str = "HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nContent-Length: 2\r\n\r\nOK";
 
 pub fn relay_to(engine: &Address) -> Relay {
-    Relay::new(engine.clone(), Api::new(Arc::new(Upgrades::default())))
+    Relay::new(
+        engine.clone(),
+        Api::new(Arc::new(Upgrades::new(Arc::new(DockerEngine::new(
+            engine.clone(),
+        ))))),
+    )
 }
 
 /// A relay whose engine listens in a folder of its own.

@@ -16,6 +16,7 @@ use tracing::{error, info};
 
 use crate::{
     api::Api,
+    engine::DockerEngine,
     relay::Relay,
     server::{self, BindError, Bound, Inherited, Server},
     upgrade::Upgrades,
@@ -94,7 +95,8 @@ async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<
 
 /// Puts the layers together, from the bottom up.
 fn wire(bound: Vec<Bound>, settings: Settings) -> Server<Relay, Upgrades> {
-    let upgrades = Arc::new(Upgrades::default());
+    let engine = Arc::new(DockerEngine::new(settings.engine.clone()));
+    let upgrades = Arc::new(Upgrades::new(engine));
     let api = Api::new(Arc::clone(&upgrades));
     let relay = Relay::new(settings.engine, api);
     Server {

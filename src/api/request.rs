@@ -1,0 +1,281 @@
+//! What a caller asks for: path, query, headers and body become a checked request, or an error
+//! that names the mistake.
+
+use std::time::Duration;
+
+use hyper::{Uri, header::HeaderMap};
+use serde::Deserialize;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{
+    reply::Mistake,
+    route::{Route, route},
+};
+use crate::{
+    engine::StopOptions,
+    plan,
+    upgrade::{Pull, Request},
+};
+
+/// The query's parameters, as they are written.
+const PARAMETERS: [&str; 9] = [
+    "pull",
+    "t",
+    "signal",
+    "dryRun",
+    "force",
+    "renewVolumes",
+    "stream",
+    "platform",
+    "name",
+];
+
+/// One call of the endpoint.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Whatever names the container.
+    pub reference: String,
+    /// The upgrade.
+    pub request: Request,
+    /// Whether progress is wanted as it happens.
+    pub stream: bool,
+}
+
+/// `UpgradeConfig` of the body.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct UpgradeConfig {
+    /// In ns.
+    monitor: Option<u64>,
+    /// In ns.
+    healthy_deadline: Option<u64>,
+}
+
+/// Reads a call.
+///
+/// # Errors
+/// [`Mistake`] with the parameter or field that is wrong.
+pub(super) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
+    let query = Query::read(uri.query().unwrap_or_default())?;
+    let reference = match route(uri.path()) {
+        Some(Route::OfPath(id)) => {
+            if query.get("name").is_some() {
+                return Err(Mistake::bad("name: the path names the container already"));
+            }
+            id
+        }
+        _ => match query.get("name") {
+            Some(name) if !name.is_empty() => name.trim_start_matches('/').to_owned(),
+            _ => return Err(Mistake::bad("name: a container is expected")),
+        },
+    };
+    for later in ["dryRun", "renewVolumes"] {
+        if query.flag(later)? {
+            return Err(Mistake::unsupported(later));
+        }
+    }
+    if query
+        .get("platform")
+        .is_some_and(|platform| !platform.is_empty())
+    {
+        return Err(Mistake::unsupported("platform"));
+    }
+    let mut patch = match body {
+        [] => plan::Object::new(),
+        body => match serde_json::from_slice(body) {
+            Ok(Value::Object(patch)) => patch,
+            Ok(_) => return Err(Mistake::bad("the body is no JSON object")),
+            Err(error) => return Err(Mistake::bad(format!("the body is no JSON: {error}"))),
+        },
+    };
+    let config = upgrade_config(&mut patch)?;
+    let patch = plan::check_patch(patch).map_err(|error| Mistake::bad(error.to_string()))?;
+    if patch.get("Image").is_some_and(|image| image == "") {
+        return Err(Mistake::bad("Image: an image reference is expected"));
+    }
+    Ok(Call {
+        reference,
+        request: Request {
+            patch,
+            pull: query.pull()?,
+            stop: query.stop()?,
+            force: query.flag("force")?,
+            registry_auth: registry_auth(headers)?,
+            monitor: config
+                .monitor
+                .map_or(Request::DEFAULT_MONITOR, Duration::from_nanos),
+            healthy_deadline: config
+                .healthy_deadline
+                .map_or(Request::DEFAULT_HEALTHY_DEADLINE, Duration::from_nanos),
+        },
+        stream: query.flag("stream")?,
+    })
+}
+
+/// Takes `UpgradeConfig`, which is no part of the patch, out of the body.
+fn upgrade_config(body: &mut plan::Object) -> Result<UpgradeConfig, Mistake> {
+    match body.shift_remove("UpgradeConfig") {
+        None | Some(Value::Null) => Ok(UpgradeConfig::default()),
+        Some(config) => serde_path_to_error::deserialize(config)
+            .map_err(|error| Mistake::bad(format!("UpgradeConfig.{error}"))),
+    }
+}
+
+fn registry_auth(headers: &HeaderMap) -> Result<Option<String>, Mistake> {
+    let Some(value) = headers.get("x-registry-auth") else {
+        return Ok(None);
+    };
+    let value = value
+        .to_str()
+        .map_err(|_| Mistake::bad("X-Registry-Auth: no text"))?;
+    Ok((!value.is_empty()).then(|| value.to_owned()))
+}
+
+/// The query's parameters, decoded; each is known and stands there once.
+struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn read(query: &str) -> Result<Self, Mistake> {
+        let mut read: Vec<(String, String)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if !PARAMETERS.contains(&name.as_ref()) {
+                return Err(Mistake::bad(format!("{name}: no such query parameter")));
+            }
+            if read.iter().any(|(known, _)| *known == name) {
+                return Err(Mistake::bad(format!("{name}: given twice")));
+            }
+            read.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(read))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// `1`, `true` and `0`, `false`, as the docker CLI writes them; empty is false.
+    fn flag(&self, name: &str) -> Result<bool, Mistake> {
+        match self.get(name).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("" | "0" | "false") => Ok(false),
+            Some("1" | "true") => Ok(true),
+            Some(value) => Err(Mistake::bad(format!(
+                "{name}: \"{value}\" is neither true nor false"
+            ))),
+        }
+    }
+
+    fn pull(&self) -> Result<Pull, Mistake> {
+        match self.get("pull") {
+            None | Some("missing") => Ok(Pull::Missing),
+            Some("always") => Ok(Pull::Always),
+            Some("never") => Ok(Pull::Never),
+            Some(value) => Err(Mistake::bad(format!(
+                "pull: \"{value}\" is none of missing, always and never"
+            ))),
+        }
+    }
+
+    fn stop(&self) -> Result<StopOptions, Mistake> {
+        let timeout = match self.get("t") {
+            None => None,
+            Some(value) => match value.parse() {
+                Ok(seconds) if seconds >= -1 => Some(seconds),
+                _ => {
+                    return Err(Mistake::bad(format!(
+                        "t: \"{value}\" is no number of seconds"
+                    )));
+                }
+            },
+        };
+        let signal = match self.get("signal") {
+            Some("") => return Err(Mistake::bad("signal: a name or a number is expected")),
+            Some(signal)
+                if !signal
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte)) =>
+            {
+                return Err(Mistake::bad(format!("signal: \"{signal}\" is no signal")));
+            }
+            signal => signal.map(str::to_owned),
+        };
+        Ok(StopOptions { timeout, signal })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(target: &str, body: &str) -> Result<Call, Mistake> {
+        read(&target.parse().unwrap(), &HeaderMap::new(), body.as_bytes())
+    }
+
+    #[test]
+    fn nothing_said_is_the_defaults() {
+        let call = read_text("/v1.41/containers/web/upgrade", "").unwrap();
+        assert_eq!(call.reference, "web");
+        assert_eq!(call.request.monitor, Duration::from_secs(5));
+        assert_eq!(call.request.pull, Pull::Missing);
+        assert!(!call.stream && !call.request.force && call.request.patch.is_empty());
+    }
+
+    #[test]
+    fn everything_said_is_read() {
+        let call = read_text(
+            "/containers/upgrade?name=%2Fweb&pull=always&t=3&signal=SIGINT&force=1&stream=true",
+            r#"{"Image": "web:2", "UpgradeConfig": {"Monitor": 1000000000, "HealthyDeadline": 5}}"#,
+        )
+        .unwrap();
+        assert_eq!(call.reference, "web");
+        assert_eq!(call.request.stop.timeout, Some(3));
+        assert_eq!(call.request.stop.signal.as_deref(), Some("SIGINT"));
+        assert_eq!(call.request.monitor, Duration::from_secs(1));
+        assert_eq!(call.request.healthy_deadline, Duration::from_nanos(5));
+        assert_eq!(call.request.patch.get("Image"), Some(&Value::from("web:2")));
+        assert!(call.request.patch.get("UpgradeConfig").is_none());
+        assert!(call.stream && call.request.force);
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        let cases = [
+            ("/containers/web/upgrade?nonsense=1", "", "nonsense"),
+            ("/containers/web/upgrade?pull=often", "", "often"),
+            ("/containers/web/upgrade?t=soon", "", "soon"),
+            ("/containers/web/upgrade?t=-2", "", "-2"),
+            ("/containers/web/upgrade?signal=", "", "signal"),
+            ("/containers/web/upgrade?force=maybe", "", "maybe"),
+            ("/containers/web/upgrade?t=1&t=2", "", "t: given twice"),
+            ("/containers/upgrade", "", "name"),
+            ("/containers/web/upgrade", "{", "JSON"),
+            ("/containers/web/upgrade", "[]", "JSON object"),
+            ("/containers/web/upgrade", r#"{"Env": "A=1"}"#, "Env"),
+            ("/containers/web/upgrade", r#"{"Image": 7}"#, "Image"),
+            ("/containers/web/upgrade", r#"{"Image": ""}"#, "Image"),
+            (
+                "/containers/web/upgrade",
+                r#"{"HostConfig": {"Binds": [1]}}"#,
+                "HostConfig.Binds",
+            ),
+            (
+                "/containers/web/upgrade",
+                r#"{"UpgradeConfig": {"Monitor": "5s"}}"#,
+                "Monitor",
+            ),
+            (
+                "/containers/web/upgrade",
+                r#"{"UpgradeConfig": {"Moniter": 5}}"#,
+                "Moniter",
+            ),
+        ];
+        for (target, body, named) in cases {
+            let mistake = read_text(target, body).expect_err(target);
+            assert_eq!(mistake.status(), 400, "{target} {body}");
+            assert!(mistake.message().contains(named), "{}", mistake.message());
+        }
+    }
+}

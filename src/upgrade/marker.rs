@@ -17,6 +17,9 @@ const NEW: &str = ".refit-new";
 /// The suffix of the parked original's name.
 const OLD: &str = ".refit-old";
 
+/// How long a lost stop is waited for at most: recovery comes before listening.
+const LONGEST_STOP: Duration = Duration::from_secs(5 * 60);
+
 /// How many earlier generations a marker remembers.
 const GENERATIONS: usize = 10;
 
@@ -32,6 +35,9 @@ pub struct Marker {
     pub deadline: u64,
     /// The container that this one replaces.
     pub original: Original,
+    /// How long the engine lets the original take to stop, in seconds.
+    #[serde(default)]
+    pub stop_timeout: u64,
     /// How long the replacement must run, in ns.
     pub monitor: u64,
     /// How long it may take to become healthy, in ns.
@@ -118,6 +124,13 @@ impl Marker {
     #[must_use]
     pub fn old_name(&self) -> String {
         format!("{}{OLD}", self.original.name)
+    }
+
+    /// How long a stop that somebody lost sight of may still be under way in the engine, which
+    /// goes on with it when its client is gone.
+    #[must_use]
+    pub fn stop_horizon(&self) -> Duration {
+        Duration::from_secs(self.stop_timeout).min(LONGEST_STOP) + Duration::from_secs(2)
     }
 
     /// [`Marker::monitor`] as a duration.

@@ -189,12 +189,9 @@ async fn recover(engine: &dyn Engine) -> Result<(), EngineError> {
                 warn!(name = container.name, "a marker cannot be read: hands off");
                 return;
             };
-            let reconciler = Reconciler {
-                engine,
-                marker: &marker,
-                replacement: Some(container.id),
-                verdict: Verdict::Pending,
-            };
+            let (id, verdict) = (Some(container.id), Verdict::Pending);
+            let mut reconciler = Reconciler::new(engine, &marker, id, verdict);
+            reconciler.outlast_stop();
             let (transaction, name) = (&marker.transaction, &marker.original.name);
             match reconciler.run().await {
                 Ok(settled) if !settled.touched && settled.rest == Rest::Committed => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
@@ -15,6 +16,9 @@ use crate::engine::{Container, Engine, EngineError, RestartPolicy, StopOptions};
 /// How often one repair may be tried on one state of things. More than once, because an answer
 /// can be lost; not for ever, because an engine can be broken.
 const TRIES: usize = 3;
+
+/// How long lies between two tries, and between two looks at a container that may stop.
+const PACE: Duration = Duration::from_millis(200);
 
 /// How many repairs a reconciliation may take; the longest way has nine.
 const REPAIRS: usize = 40;
@@ -42,9 +46,34 @@ pub(super) struct Reconciler<'a> {
     /// The replacement, where its ID is known; else it is looked for under its first name.
     pub replacement: Option<String>,
     pub verdict: Verdict,
+    /// Until when a stop of the original may still be under way, whose client was lost. The
+    /// original may look well until then.
+    stop_until: Option<Instant>,
 }
 
-impl Reconciler<'_> {
+impl<'a> Reconciler<'a> {
+    /// A reconciliation that begins with what is known of the replacement.
+    pub fn new(
+        engine: &'a dyn Engine,
+        marker: &'a Marker,
+        replacement: Option<String>,
+        verdict: Verdict,
+    ) -> Self {
+        Self {
+            engine,
+            marker,
+            replacement,
+            verdict,
+            stop_until: None,
+        }
+    }
+
+    /// Somebody may have asked for a stop of the original and gone away: its end is awaited
+    /// before the original counts as brought back.
+    pub fn outlast_stop(&mut self) {
+        self.stop_until = Some(Instant::now() + self.marker.stop_horizon());
+    }
+
     /// Repairs until nothing is left to do.
     ///
     /// # Errors
@@ -63,10 +92,17 @@ impl Reconciler<'_> {
                 }
                 Next::Repair(repair) => repair,
             };
+            if repair == Repair::RemoveReplacement && self.original_may_still_stop().await {
+                continue;
+            }
             let same = last
                 .as_ref()
                 .is_some_and(|(r, o)| *r == repair && *o == observed);
             tries = if same { tries + 1 } else { 1 };
+            if repair == Repair::StartOriginal {
+                // Whatever stop there was has ended.
+                self.stop_until = None;
+            }
             touched |= repair != Repair::RemoveReplacement;
             if let Err(error) = self.repair(repair).await {
                 info!(transaction = self.marker.transaction, ?repair, %error, "repair failed");
@@ -80,7 +116,7 @@ impl Reconciler<'_> {
                 if is_lost {
                     self.reconnect(&format!("{repair:?}")).await?;
                 } else {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    sleep(PACE).await;
                 }
             } else if tries >= TRIES {
                 let error = EngineError::unknown("the engine accepted it and nothing changed");
@@ -96,6 +132,20 @@ impl Reconciler<'_> {
             doing: "reconcile".to_owned(),
             error,
         })
+    }
+
+    /// Waits out a stop of the running original that may be under way. The marker stays meanwhile.
+    async fn original_may_still_stop(&mut self) -> bool {
+        let Some(until) = self.stop_until.take() else {
+            return false;
+        };
+        while Instant::now() < until {
+            match existing(self.engine, &self.marker.original.id).await {
+                Ok(Some(original)) if original.status.is_active() => sleep(PACE).await,
+                _ => return true,
+            }
+        }
+        false
     }
 
     async fn reconnect(&self, doing: &str) -> Result<(), Stuck> {

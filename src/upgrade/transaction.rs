@@ -40,6 +40,19 @@ pub(super) struct Transaction<'a> {
 struct Setback {
     step: Step,
     why: String,
+    /// Whether the engine may still be at it.
+    is_unknown: bool,
+}
+
+impl Setback {
+    fn of(step: Step, error: &EngineError) -> Self {
+        let is_unknown = matches!(error, EngineError::Unknown { .. });
+        Self {
+            step,
+            why: error.to_string(),
+            is_unknown,
+        }
+    }
 }
 
 /// What the forward steps know of the replacement.
@@ -139,13 +152,9 @@ impl Transaction<'_> {
 
     fn marker(&self, original: &Container) -> Marker {
         let request = self.request;
-        let stop = request
-            .stop
-            .timeout
-            .and_then(|t| u64::try_from(t).ok())
-            .unwrap_or(0);
+        let stop_timeout = stop_timeout(original, request);
         let allowance =
-            Duration::from_secs(stop) + request.monitor + request.healthy_deadline + MARGIN;
+            Duration::from_secs(stop_timeout) + request.monitor + request.healthy_deadline + MARGIN;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -161,6 +170,7 @@ impl Transaction<'_> {
                 run_state: RunState::of(original.status),
                 restart_policy: original.restart_policy.clone(),
             },
+            stop_timeout,
             monitor: nanoseconds(request.monitor),
             healthy_deadline: nanoseconds(request.healthy_deadline),
             generations: Generation::before(original),
@@ -231,10 +241,7 @@ impl Transaction<'_> {
         replacement: Option<String>,
         error: &EngineError,
     ) -> Failure {
-        let setback = Setback {
-            step: Step::Create,
-            why: error.to_string(),
-        };
+        let setback = Setback::of(Step::Create, error);
         let failure = self.roll_back(marker, replacement, setback).await;
         match (failure.rollback, error) {
             (Rollback::NotNeeded, error) => Failure {
@@ -289,6 +296,7 @@ impl Transaction<'_> {
         .map_err(|fault| Setback {
             step: Step::Verify,
             why: fault.to_string(),
+            is_unknown: false,
         })
     }
 
@@ -338,10 +346,11 @@ impl Transaction<'_> {
             _ => String::new(),
         };
         info!(transaction = self.id, name, step = %setback.step, why = setback.why, "roll back");
-        let settled = self
-            .reconciler(marker, replacement, Verdict::Failed)
-            .run()
-            .await;
+        let mut reconciler = self.reconciler(marker, replacement, Verdict::Failed);
+        if setback.step == Step::Stop && setback.is_unknown {
+            reconciler.outlast_stop();
+        }
+        let settled = reconciler.run().await;
         // Disarm and what follows is done to the original; create is not.
         let began = setback.step != Step::Create;
         let short_id = marker.original.id.get(..12).unwrap_or(&marker.original.id);
@@ -390,12 +399,7 @@ impl Transaction<'_> {
         replacement: Option<String>,
         verdict: Verdict,
     ) -> Reconciler<'a> {
-        Reconciler {
-            engine: self.engine,
-            marker,
-            replacement,
-            verdict,
-        }
+        Reconciler::new(self.engine, marker, replacement, verdict)
     }
 
     fn announce(&self, step: Step, name: &str) {
@@ -411,10 +415,7 @@ impl Transaction<'_> {
         F: Future<Output = Result<(), EngineError>>,
     {
         self.announce(step, &marker.original.name);
-        call.await.map_err(|error| Setback {
-            step,
-            why: error.to_string(),
-        })
+        call.await.map_err(|error| Setback::of(step, &error))
     }
 }
 
@@ -459,6 +460,17 @@ fn unchanged(original: &Container, warnings: Vec<String>) -> Outcome {
         downtime: Duration::ZERO,
         warnings,
     }
+}
+
+/// How long the engine lets a container take to stop, in seconds: as the request says, else the
+/// container, else the engine's own 10 s. Without end is an hour.
+fn stop_timeout(original: &Container, request: &Request) -> u64 {
+    let own = original
+        .document
+        .pointer("/Config/StopTimeout")
+        .and_then(Value::as_i64);
+    let seconds = request.stop.timeout.map(i64::from).or(own).unwrap_or(10);
+    u64::try_from(seconds).unwrap_or(3600)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

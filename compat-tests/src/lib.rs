@@ -1,1 +1,295 @@
-//! Shared pieces of the scenarios.
+//! Shared pieces of the scenarios: a real engine, a Refit in front of it, and what they are asked.
+//!
+//! A scenario runs against the engine that `REFIT_ENGINE` names, with the binary that `REFIT_BIN`
+//! names; `compat-tests/run.sh` sets both, for one engine after the other. Scenarios of one engine
+//! run one at a time: each starts a Refit of its own, which recovers what it finds unfinished.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    reason = "helpers of tests panic"
+)]
+
+use std::{
+    env,
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take here.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The label that a scenario's containers bear.
+const LABEL: &str = "refit-test";
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run compat-tests/run.sh"))
+}
+
+/// One scenario: an engine, and a Refit in front of it. Dropping it removes the scenario's
+/// containers and volumes, and ends its Refit.
+pub struct Scenario {
+    name: String,
+    folder: TempDir,
+    refit: Option<Child>,
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body, as it came.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; `null` where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// A text of the body's JSON; empty where there is none.
+    pub fn text_of(&self, key: &str) -> String {
+        self.json()[key].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Scenario {
+    /// A scenario of this name, with a running Refit.
+    pub fn new(name: &str) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("refit-")
+            .tempdir()
+            .expect("a folder");
+        let mut scenario = Self {
+            name: name.to_owned(),
+            folder,
+            refit: None,
+        };
+        scenario.clean();
+        scenario.start_refit();
+        scenario
+    }
+
+    /// The engine's own address.
+    pub fn engine(&self) -> String {
+        variable("REFIT_ENGINE")
+    }
+
+    /// Refit's address.
+    pub fn refit(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("docker.sock")
+    }
+
+    /// A name for a container, a volume or a network of this scenario.
+    pub fn named(&self, what: &str) -> String {
+        format!("{}-{what}", self.name)
+    }
+
+    /// The option that marks a container as this scenario's.
+    pub fn label(&self) -> String {
+        format!("--label={LABEL}={}", self.name)
+    }
+
+    /// Starts Refit and waits until it listens (which is after recovery).
+    pub fn start_refit(&mut self) {
+        let mut child = Command::new(variable("REFIT_BIN"))
+            .args([
+                "serve",
+                "--listen",
+                &self.refit(),
+                "--engine",
+                &self.engine(),
+            ])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start refit");
+        let mut log = BufReader::new(child.stderr.take().expect("its log"));
+        let mut read = String::new();
+        while !read.contains("listening") {
+            let before = read.len();
+            log.read_line(&mut read).expect("read its log");
+            assert!(read.len() > before, "refit ended: {read}");
+        }
+        // Goes on reading, so that a full pipe stops nobody; shown where a test fails.
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                eprintln!("refit: {line}");
+            }
+        });
+        self.refit = Some(child);
+    }
+
+    /// Ends Refit by SIGKILL.
+    pub fn kill_refit(&mut self) {
+        if let Some(mut refit) = self.refit.take() {
+            refit.kill().expect("kill refit");
+            refit.wait().expect("reap refit");
+        }
+    }
+
+    /// Runs `docker` against the engine; it must succeed. Returns its output without the last
+    /// line break.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        let output = docker(&self.engine(), arguments, b"");
+        assert!(output.status.success(), "docker {arguments:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
+    }
+
+    /// `docker run -d` with the scenario's label; returns the ID.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let label = self.label();
+        self.docker(&[&["run", "-d", label.as_str()], arguments].concat())
+    }
+
+    /// What inspect prints of a container at this JSON pointer.
+    pub fn inspect(&self, container: &str, pointer: &str) -> Value {
+        let document: Value =
+            serde_json::from_str(&self.docker(&["inspect", container])).expect("a document");
+        document[0].pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    /// Whether the engine has a container of this name or ID.
+    pub fn exists(&self, container: &str) -> bool {
+        docker(&self.engine(), &["inspect", container], b"")
+            .status
+            .success()
+    }
+
+    /// `POST` through Refit, with curl.
+    pub fn post(&self, path: &str, body: &str) -> Answer {
+        let child = self.spawn_post(path, body, &[]);
+        answer(&child.wait_with_output().expect("curl"))
+    }
+
+    /// As [`Scenario::post`], with further arguments of curl, and without waiting for it.
+    pub fn spawn_post(&self, path: &str, body: &str, further: &[&str]) -> Child {
+        let mut curl = Command::new("curl")
+            .args([
+                "-sS",
+                "--max-time",
+                "120",
+                "-w",
+                "\n%{http_code}",
+                "--data-binary",
+                "@-",
+            ])
+            .arg("--unix-socket")
+            .arg(self.socket())
+            .args(further)
+            .arg(format!("http://docker{path}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("curl");
+        // Refit may refuse a large body before it has read it all.
+        drop(
+            curl.stdin
+                .take()
+                .expect("its input")
+                .write_all(body.as_bytes()),
+        );
+        curl
+    }
+
+    /// Upgrades a container to an image, with a short `Monitor`.
+    pub fn upgrade(&self, container: &str, image: &str) -> Answer {
+        self.post(
+            &format!("/containers/{container}/upgrade?pull=never&t=5"),
+            &patch(image),
+        )
+    }
+
+    /// Waits until `condition` holds.
+    pub fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition(self) {
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn clean(&self) {
+        let engine = self.engine();
+        let filter = format!("label={LABEL}={}", self.name);
+        let listed = docker(&engine, &["ps", "-aq", "--filter", &filter], b"");
+        for id in String::from_utf8_lossy(&listed.stdout).lines() {
+            docker(&engine, &["rm", "-fv", id], b"");
+        }
+        for kind in ["volume", "network"] {
+            let listed = docker(
+                &engine,
+                &[
+                    kind,
+                    "ls",
+                    "-q",
+                    "--filter",
+                    &format!("name={}-", self.name),
+                ],
+                b"",
+            );
+            for id in String::from_utf8_lossy(&listed.stdout).lines() {
+                docker(&engine, &[kind, "rm", id], b"");
+            }
+        }
+    }
+}
+
+impl Drop for Scenario {
+    fn drop(&mut self) {
+        if let Some(mut refit) = self.refit.take() {
+            drop(refit.kill());
+            drop(refit.wait());
+        }
+        self.clean();
+    }
+}
+
+/// A patch to an image, with a `Monitor` of 1 s and a `HealthyDeadline` of 10 s.
+pub fn patch(image: &str) -> String {
+    serde_json::json!({
+        "Image": image,
+        "UpgradeConfig": { "Monitor": 1_000_000_000_u64, "HealthyDeadline": 10_000_000_000_u64 },
+    })
+    .to_string()
+}
+
+/// What curl printed, with the status that `-w` put on its last line.
+pub fn answer(output: &Output) -> Answer {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (text, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(status != "000", "no answer: {error}");
+    Answer {
+        status: status.parse().unwrap_or(0),
+        text: text.to_owned(),
+    }
+}
+
+/// Runs the docker CLI against an address, with `input`.
+pub fn docker(host: &str, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env::var("REFIT_DOCKER").unwrap_or_else(|_| "docker".to_owned()))
+        .args(["-H", host])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the docker CLI");
+    // A command that does not read its input may be gone.
+    drop(child.stdin.take().expect("its input").write_all(input));
+    child.wait_with_output().expect("the docker CLI")
+}

@@ -1,0 +1,397 @@
+#!/usr/bin/env bash
+# Three real Docker engines on one Debian machine, with what the tests need in them.
+#
+#   engines.sh up [VERSION…]        start (all three by default); prints "VERSION unix://SOCKET"
+#   engines.sh down [VERSION…]      stop; what was downloaded and built is kept
+#   engines.sh env                  exports for the tests, to be evaluated by a shell
+#   engines.sh exec VERSION CMD…    run a command inside an engine's namespaces
+#   engines.sh kill|start|restart VERSION   SIGKILL dockerd; start it; stop and start it
+#   engines.sh is-up VERSION        whether it answers
+#
+# 20.10, 26.1 and 28.5 are the docker.io packages of Debian 12, 13 and unstable. Each runs in a
+# root of its own suite, with network, mount and process namespaces of its own: whatever an engine
+# started ends with its first process. A published port is reachable inside that namespace only
+# (`exec`), the socket from everywhere.
+#
+# REFIT_WORK is the work folder (default: refit-compat in the user's cache folder),
+# REFIT_DEBIAN_MIRROR the mirror (default: deb.debian.org).
+set -euo pipefail
+
+work=${REFIT_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/refit-compat}
+mirror=${REFIT_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+all=(20.10 26.1 28.5)
+registry=127.0.0.1:5000
+private_registry=127.0.0.1:5001
+
+declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=sid)
+# Address ranges differ, so that a routing mistake can't hide.
+declare -A subnet=([20.10]=10.201 [26.1]=10.202 [28.5]=10.203)
+# apache2-utils makes the private registry's password file.
+declare -A packages=(
+    [bookworm]=busybox-static,redis-server,docker-registry,apache2-utils,docker-compose
+    [trixie]=redis-server,docker-cli
+    [sid]=docker-cli,docker-compose,docker-buildx
+)
+
+say() { printf 'engines: %4ds %s\n' "$SECONDS" "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+root() { echo "$work/root/${suite[$1]}"; }
+run() { echo "$work/run/$1"; }
+socket() { echo "$(run "$1")/docker.sock"; }
+netns() { echo "refit-$1"; }
+
+# The host's PID of an engine's first process, if it is alive and ours.
+init_pid() {
+    local pid
+    pid=$(cat "$(run "$1")/init.pid" 2>/dev/null) || return 1
+    grep -qz "refit-init-$1" "/proc/$pid/cmdline" 2>/dev/null || return 1
+    echo "$pid"
+}
+
+# Runs a command inside an engine's namespaces.
+inside() {
+    local pid
+    pid=$(init_pid "$1") || die "Docker $1 is not up"
+    shift
+    nsenter --target "$pid" --mount --net --pid --root --wd -- "$@"
+}
+
+answers() {
+    curl -sf --max-time 5 --unix-socket "$(socket "$1")" http://d/_ping >/dev/null 2>&1
+}
+
+# Waits until a command succeeds, at most so many seconds.
+await() {
+    local seconds=$1 what=$2 deadline
+    shift 2
+    deadline=$((SECONDS + seconds))
+    until "$@"; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.2
+    done
+    : "$what"
+}
+
+install_tools() {
+    local missing=()
+    command -v debootstrap >/dev/null || missing+=(debootstrap)
+    command -v ip >/dev/null || missing+=(iproute2)
+    command -v curl >/dev/null || missing+=(curl)
+    ((${#missing[@]})) || return 0
+    say "install ${missing[*]}"
+    apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qqy --no-install-recommends "${missing[@]}" >&2
+}
+
+make_root() {
+    local name=${suite[$1]} dir base
+    dir=$(root "$1")
+    [[ ! -e $dir/.complete ]] || return 0
+    say "make a root of Debian $name for Docker $1"
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    base=ca-certificates,iptables,docker.io,${packages[$name]}
+    debootstrap --variant=minbase --include="$base" "$name" "$dir" "$mirror" \
+        >"$work/debootstrap-$name.log" 2>&1 ||
+        die "debootstrap failed: $(tail -n 5 "$work/debootstrap-$name.log")"
+    rm -f "$dir"/var/cache/apt/archives/*.deb
+    touch "$dir/.complete"
+}
+
+# The first process: takes the root, and then reaps whatever it inherits. Runs in new mount and
+# process namespaces; the argument list carries its name, by which `down` knows it again.
+init_script='
+set -e
+root=$1 run=$2
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/tmp"
+mount -t tmpfs tmpfs "$root/run"
+mkdir "$root/run/refit" "$root/run/old"
+mount --bind "$run" "$root/run/refit"
+cd "$root"
+pivot_root . run/old
+umount -l /run/old
+touch /run/refit/ready
+while :; do sleep 3600 & wait; done
+'
+
+start_init() {
+    local dir ns
+    dir=$(run "$1") ns=$(netns "$1")
+    init_pid "$1" >/dev/null && return
+    mkdir -p "$dir"
+    rm -f "$dir"/*
+    ip netns delete "$ns" 2>/dev/null || true
+    ip netns add "$ns"
+    ip -n "$ns" link set lo up
+    # Not `ip netns exec`: it remounts /sys and hides the control groups.
+    setsid nsenter --net="/run/netns/$ns" \
+        unshare --mount --propagation private --pid --fork --kill-child \
+        bash -c "$init_script" "refit-init-$1" "$(root "$1")" "$dir" \
+        >"$dir/init.log" 2>&1 </dev/null 9>&- &
+    await 20 init test -e "$dir/ready" || die "no namespace for Docker $1: $(cat "$dir/init.log")"
+    # The first process is the child of unshare, which is that of setsid.
+    local pid
+    for pid in $(pgrep -f "refit-init-$1"); do
+        if [[ $(awk '/^NSpid/ { print $NF }' "/proc/$pid/status" 2>/dev/null) == 1 ]]; then
+            echo "$pid" >"$dir/init.pid"
+        fi
+    done
+    init_pid "$1" >/dev/null || die "Docker $1 lost its first process"
+}
+
+start_dockerd() {
+    local dir
+    dir=$(run "$1")
+    answers "$1" && return
+    inside "$1" rm -f /run/docker.pid
+    inside "$1" setsid dockerd --host unix:///run/refit/docker.sock \
+        --data-root /var/lib/docker --exec-root /run/docker --pidfile /run/docker.pid \
+        --bip "${subnet[$1]}.0.1/24" \
+        --default-address-pool "base=${subnet[$1]}.128.0/17,size=24" \
+        >>"$dir/dockerd.log" 2>&1 </dev/null 9>&- &
+    await 60 dockerd answers "$1" ||
+        die "Docker $1 does not answer: $(tail -n 15 "$dir/dockerd.log")"
+}
+
+signal_dockerd() {
+    inside "$1" sh -c "kill -$2 \$(cat /run/docker.pid)"
+    await 60 end gone "$1" || die "Docker $1 does not end"
+}
+gone() { ! inside "$1" sh -c 'kill -0 $(cat /run/docker.pid)' 2>/dev/null; }
+
+# The newest docker CLI, by its own root's loader: the host's libraries may be older.
+write_tools() {
+    local bin=$work/bin dir loader
+    dir=$work/root/sid
+    [[ -e $dir/.complete ]] || return 0
+    mkdir -p "$bin" "$work/docker-config/cli-plugins"
+    loader="exec $dir/lib64/ld-linux-x86-64.so.2 --library-path $dir/usr/lib/x86_64-linux-gnu"
+    printf '#!/bin/sh\n%s %s "$@"\n' "$loader" "$dir/usr/bin/docker" >"$bin/docker"
+    local plugin path
+    for plugin in docker-compose docker-buildx; do
+        for path in "$dir"/usr/lib*/docker/cli-plugins/$plugin; do
+            [[ -e $path ]] || continue
+            printf '#!/bin/sh\n%s %s "$@"\n' "$loader" "$path" \
+                >"$work/docker-config/cli-plugins/$plugin"
+            chmod +x "$work/docker-config/cli-plugins/$plugin"
+        done
+    done
+    chmod +x "$bin/docker"
+}
+
+docker() { DOCKER_CONFIG=$work/docker-config "$work/bin/docker" "$@"; }
+
+# A program of a Debian root with the libraries that it needs, and busybox, as an image's root.
+pack() {
+    local name=$1 from=$2 dir lib program
+    shift 2
+    dir=$work/images/$name
+    [[ ! -e $work/images/$name.tar ]] || return 0
+    say "pack $name"
+    rm -rf "$dir"
+    mkdir -p "$dir"/{bin,data,etc,proc,sys,dev,tmp,usr/bin}
+    cp "$work/root/bookworm/bin/busybox" "$dir/bin/busybox"
+    for program in $(chroot "$work/root/bookworm" /bin/busybox --list); do
+        [[ $program == busybox ]] || ln -s busybox "$dir/bin/$program"
+    done
+    printf 'root:x:0:0:root:/:/bin/sh\n' >"$dir/etc/passwd"
+    for program; do
+        cp -L "$from/usr/bin/$program" "$dir/usr/bin/$program"
+        for lib in $(chroot "$from" ldd "/usr/bin/$program" | grep -o '/[^ ]*'); do
+            mkdir -p "$dir$(dirname "$lib")"
+            cp -L "$from$lib" "$dir$lib"
+        done
+    done
+    tar -C "$dir" -cf "$work/images/$name.tar.part" .
+    mv "$work/images/$name.tar.part" "$work/images/$name.tar"
+    rm -rf "$dir"
+}
+
+load_image() {
+    local version=$1 image=$2 tar=$3 change changes=()
+    shift 3
+    docker -H "unix://$(socket "$version")" image inspect "$image" >/dev/null 2>&1 && return
+    for change; do changes+=(--change "$change"); done
+    docker -H "unix://$(socket "$version")" import "${changes[@]}" \
+        "$work/images/$tar.tar" "$image" >/dev/null
+}
+
+load_images() {
+    local path="ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" redis
+    mkdir -p "$work/images"
+    pack busybox "$work/root/bookworm"
+    pack redis-7.0 "$work/root/bookworm" redis-server redis-cli
+    pack redis-8.0 "$work/root/trixie" redis-server redis-cli
+    load_image "$1" busybox:latest busybox "$path" 'CMD ["sh"]'
+    for redis in 7.0 8.0; do
+        load_image "$1" "redis:$redis" "redis-$redis" "$path" "ENV REDIS_VERSION=$redis" \
+            "LABEL org.opencontainers.image.version=$redis" 'EXPOSE 6379' 'VOLUME /data' \
+            'WORKDIR /data' \
+            'CMD ["redis-server","--dir","/data","--protected-mode","no"]'
+    done
+    load_image "$1" refit-test/exits:latest busybox "$path" \
+        'CMD ["sh","-c","echo starting up >&2; echo cannot read the configuration >&2; exit 3"]'
+    load_image "$1" refit-test/unhealthy:latest busybox "$path" 'CMD ["sleep","100000"]' \
+        'HEALTHCHECK --interval=300ms --timeout=2s --retries=2 CMD ["false"]'
+    load_image "$1" refit-test/healthy:latest busybox "$path" 'CMD ["sleep","100000"]' \
+        'HEALTHCHECK --interval=300ms --timeout=2s --retries=5 CMD ["true"]'
+    load_image "$1" refit-test/stubborn:latest busybox "$path" \
+        'CMD ["sh","-c","trap : TERM; while :; do sleep 0.1; done"]'
+}
+
+# Two registries in every engine's namespace over one storage folder: one that is open, one
+# behind a password (refit, secret).
+start_registries() {
+    local pid kind dir=$work/root/bookworm
+    mkdir -p "$dir/srv/registry" "$dir/srv/config"
+    pid=$(init_pid "$1")
+    [[ -e $dir/srv/config/password ]] ||
+        chroot "$dir" htpasswd -Bbn refit secret >"$dir/srv/config/password"
+    for kind in open private; do
+        local address=$registry auth=
+        if [[ $kind == private ]]; then
+            address=$private_registry
+            auth=$'auth:\n  htpasswd:\n    realm: refit\n    path: /srv/config/password\n'
+        fi
+        printf '%s\n' 'version: 0.1' 'log: { level: error }' \
+            "storage: { filesystem: { rootdirectory: /srv/registry/$kind } }" \
+            "http: { addr: '$address' }" "$auth" >"$dir/srv/config/$kind.yml"
+        nsenter --target "$pid" --net curl -s "http://$address/v2/" >/dev/null 2>&1 && continue
+        # The root of Debian 12 from outside: inside, it is the root of one engine only.
+        nsenter --target "$pid" --net --pid -- setsid chroot "$dir" \
+            docker-registry serve "/srv/config/$kind.yml" \
+            >"$(run "$1")/registry-$kind.log" 2>&1 </dev/null 9>&- &
+        await 20 registry nsenter --target "$pid" --net \
+            curl -s -o /dev/null "http://$address/v2/" ||
+            die "no registry: $(cat "$(run "$1")/registry-$kind.log")"
+    done
+    seed_registries "$1"
+}
+
+seed_registries() {
+    local at image
+    at=(-H "unix://$(socket "$1")")
+    [[ ! -e $work/registries-seeded ]] || return 0
+    say "fill the registries"
+    docker "${at[@]}" login -u refit -p secret "$private_registry" >/dev/null 2>&1 ||
+        die "no login to the private registry"
+    for image in redis:7.0 redis:8.0 busybox:latest; do
+        push "$1" "$image" "$registry/$image"
+    done
+    push "$1" redis:8.0 "$private_registry/private/redis:8.0"
+    docker "${at[@]}" logout "$private_registry" >/dev/null
+    touch "$work/registries-seeded"
+}
+
+push() {
+    local at=(-H "unix://$(socket "$1")")
+    docker "${at[@]}" tag "$2" "$3"
+    docker "${at[@]}" push -q "$3" >/dev/null
+    docker "${at[@]}" rmi "$3" >/dev/null
+}
+
+up() {
+    local version
+    install_tools
+    # Every engine's images come from the first two roots, the CLI from the third.
+    for version in "${all[@]}"; do make_root "$version"; done
+    write_tools
+    for version; do
+        if ! answers "$version"; then
+            say "start Docker $version"
+            start_init "$version"
+            start_dockerd "$version"
+        fi
+        load_images "$version"
+        start_registries "$version"
+        echo "$version unix://$(socket "$version")"
+    done
+}
+
+down() {
+    local version pid
+    for version; do
+        if pid=$(init_pid "$version"); then
+            say "stop Docker $version"
+            signal_dockerd "$version" TERM || true
+            kill -KILL "$pid"
+            await 20 end test ! -d "/proc/$pid" || die "process $pid does not end"
+        fi
+        ip netns delete "$(netns "$version")" 2>/dev/null || true
+        rm -rf "$(run "$version")"
+    done
+}
+
+print_env() {
+    local version engines=()
+    for version in "${all[@]}"; do
+        if answers "$version"; then engines+=("$version=unix://$(socket "$version")"); fi
+    done
+    printf 'export %s=%q\n' \
+        REFIT_ENGINES "${engines[*]}" \
+        REFIT_DOCKER "$work/bin/docker" \
+        DOCKER_CONFIG "$work/docker-config" \
+        REFIT_REGISTRY "$registry" \
+        REFIT_PRIVATE_REGISTRY "$private_registry"
+}
+
+known() {
+    local version
+    for version; do
+        [[ -n ${suite[$version]:-} ]] || die "no engine $version: 20.10, 26.1 or 28.5 is expected"
+    done
+}
+
+command=${1:-}
+(($#)) && shift
+mkdir -p "$work"
+case $command in
+    exec)
+        known "$1"
+        inside "$@"
+        exit
+        ;;
+    env)
+        print_env
+        exit
+        ;;
+    is-up)
+        known "$1"
+        answers "$1"
+        exit
+        ;;
+esac
+
+# One at a time changes anything. What is started must not inherit the lock.
+exec 9>"$work/lock"
+flock -w 900 9 || die "another engines.sh is at work"
+case $command in
+    up | down)
+        known "$@"
+        (($#)) || set -- "${all[@]}"
+        "$command" "$@"
+        ;;
+    kill)
+        known "$1"
+        signal_dockerd "$1" KILL
+        ;;
+    start)
+        known "$1"
+        start_dockerd "$1"
+        ;;
+    restart)
+        known "$1"
+        signal_dockerd "$1" TERM
+        start_dockerd "$1"
+        ;;
+    *) die "usage: engines.sh up|down|env|exec|kill|start|restart|is-up [VERSION…]" ;;
+esac

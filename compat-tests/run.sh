@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Installs what is missing and runs every test: formatting, lints, unit tests, and the scenarios
+# against real engines.
+#
+#   compat-tests/run.sh [--engine 20.10|26.1|28.5|all] [NAME…]
+#
+# A NAME is a filter, as `cargo nextest run` takes it; with one, only tests that match it run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+engines=(20.10 26.1 28.5)
+names=()
+while (($#)); do
+    case $1 in
+        --engine)
+            [[ ${2:-} =~ ^(20\.10|26\.1|28\.5|all)$ ]] || {
+                echo "run.sh: --engine takes 20.10, 26.1, 28.5 or all" >&2
+                exit 64
+            }
+            [[ $2 == all ]] || engines=("$2")
+            shift
+            ;;
+        -*)
+            echo "run.sh: unknown option $1" >&2
+            exit 64
+            ;;
+        *) names+=("$1") ;;
+    esac
+    shift
+done
+
+say() { printf '== %4ds %s\n' "$SECONDS" "$*"; }
+
+# What the tests need beside cargo; the engines' script brings its own.
+need() {
+    command -v "$1" >/dev/null || missing+=("$2")
+}
+missing=()
+need curl curl
+need python3 python3
+need gcc gcc
+if ((${#missing[@]})); then
+    say "install ${missing[*]}"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends "${missing[@]}"
+fi
+cargo nextest --version >/dev/null 2>&1 || {
+    say "install cargo-nextest"
+    cargo install --locked cargo-nextest
+}
+
+if ((${#names[@]} == 0)); then
+    say "formatting and lints"
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --quiet -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+fi
+
+say "unit and process tests"
+cargo nextest run --package refit --no-tests=warn "${names[@]}"
+
+say "engines ${engines[*]}"
+# Only those that this run started are stopped by it.
+started=()
+for version in "${engines[@]}"; do
+    compat-tests/engines.sh is-up "$version" >/dev/null 2>&1 || started+=("$version")
+done
+stop_engines() {
+    if ((${#started[@]})); then
+        say "stop engines ${started[*]}"
+        compat-tests/engines.sh down "${started[@]}"
+    fi
+}
+trap stop_engines EXIT
+compat-tests/engines.sh up "${engines[@]}" | tee /dev/stderr >"${TMPDIR:-/tmp}/refit-engines.$$"
+sockets=$(cat "${TMPDIR:-/tmp}/refit-engines.$$")
+rm -f "${TMPDIR:-/tmp}/refit-engines.$$"
+eval "$(compat-tests/engines.sh env)"
+
+say "build"
+cargo build --release --bin refit
+REFIT_BIN=$(cargo metadata --format-version 1 --no-deps | python3 -c \
+    'import json, sys; print(json.load(sys.stdin)["target_directory"])')/$(rustc -vV |
+    sed -n 's/^host: //p')/release/refit
+export REFIT_BIN
+
+failed=()
+for version in "${engines[@]}"; do
+    say "scenarios on Docker $version"
+    REFIT_ENGINE=$(awk -v v="$version" '$1 == v { print $2 }' <<<"$sockets")
+    export REFIT_ENGINE
+    # One at a time: each scenario starts a Refit, which recovers what it finds unfinished.
+    cargo nextest run --package compat-tests --no-fail-fast --no-tests=warn --test-threads 1 \
+        "${names[@]}" || failed+=("$version")
+done
+if ((${#failed[@]})); then
+    say "failed on ${failed[*]}"
+    exit 1
+fi
+say "all passed on Docker ${engines[*]}"

@@ -1,0 +1,387 @@
+//! Upgrades and rollbacks of real containers.
+
+use std::time::Duration;
+
+use compat_tests::{Scenario, answer, docker, patch};
+
+const RUNNING: &str = "running";
+
+fn status(scenario: &Scenario, container: &str) -> String {
+    scenario
+        .inspect(container, "/State/Status")
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Nothing of ours is left, and the container is the original, running as it was.
+fn assert_original(scenario: &Scenario, name: &str, id: &str) {
+    assert_eq!(scenario.inspect(name, "/Id"), id);
+    assert_eq!(status(scenario, name), RUNNING);
+    assert_eq!(
+        scenario.inspect(name, "/HostConfig/RestartPolicy/Name"),
+        "always"
+    );
+    assert!(!scenario.exists(&format!("{name}.refit-new")));
+    assert!(!scenario.exists(&format!("{name}.refit-old")));
+}
+
+fn redis(scenario: &Scenario, name: &str, command: &[&str]) -> String {
+    scenario.docker(&[&["exec", name, "redis-cli"], command].concat())
+}
+
+#[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one container, looked at from all sides"
+)]
+fn redis_keeps_its_data_name_address_ports_volumes_and_policy() {
+    let scenario = Scenario::new("redis");
+    let (name, network, volume) = (
+        scenario.named("db"),
+        scenario.named("net"),
+        scenario.named("data"),
+    );
+    scenario.docker(&["network", "create", "--subnet", "10.211.7.0/24", &network]);
+    let original = scenario.run(&[
+        "--name",
+        &name,
+        "--network",
+        &network,
+        "--ip",
+        "10.211.7.9",
+        "-p",
+        "26379:6379",
+        "--restart",
+        "on-failure:3",
+        "--label",
+        "owner=alice",
+        "-e",
+        "MINE=1",
+        "-v",
+        &format!("{volume}:/data"),
+        "-v",
+        "/scratch",
+        "redis:7.0",
+        "redis-server",
+        "--dir",
+        "/data",
+        "--appendonly",
+        "yes",
+        "--protected-mode",
+        "no",
+    ]);
+    scenario.until("redis answers", |s| {
+        docker(&s.engine(), &["exec", &name, "redis-cli", "ping"], b"").stdout == b"PONG\n"
+    });
+    let keys: Vec<String> = (0..100_000)
+        .map(|n| format!("SET key:{n} value:{n}\r\n"))
+        .collect();
+    let keys = keys.concat();
+    let engine = scenario.engine();
+    let loaded = docker(
+        &engine,
+        &["exec", "-i", &name, "redis-cli", "--pipe"],
+        keys.as_bytes(),
+    );
+    assert!(loaded.status.success(), "{loaded:?}");
+    assert_eq!(redis(&scenario, &name, &["dbsize"]), "100000");
+    scenario.docker(&["exec", &name, "sh", "-c", "echo kept > /scratch/file"]);
+    let volumes = |s: &Scenario| {
+        let mut names: Vec<String> = s
+            .inspect(&name, "/Mounts")
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|mount| format!("{}:{}", mount["Name"], mount["Destination"]))
+            .collect();
+        names.sort();
+        names
+    };
+    let before = volumes(&scenario);
+    assert_eq!(before.len(), 2);
+
+    let upgraded = scenario.upgrade(&name, "redis:8.0");
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    let body = upgraded.json();
+    assert_eq!(body["Changed"], true);
+    assert_eq!(body["Running"], true);
+    assert_eq!(body["Name"], name);
+    assert_eq!(body["Previous"]["Id"], original);
+    assert_eq!(body["Image"], "redis:8.0");
+    assert!(body["Downtime"].as_u64().unwrap_or(0) > 0);
+
+    scenario.until("the keys are loaded", |s| {
+        redis(s, &name, &["dbsize"]) == "100000"
+    });
+    assert!(redis(&scenario, &name, &["info", "server"]).contains("redis_version:8."));
+    assert_eq!(
+        redis(&scenario, &name, &["get", "key:99999"]),
+        "value:99999"
+    );
+    assert_eq!(
+        scenario.docker(&["exec", &name, "cat", "/scratch/file"]),
+        "kept"
+    );
+    assert_eq!(volumes(&scenario), before);
+    assert_eq!(scenario.inspect(&name, "/Id"), body["Id"]);
+    let address = format!("/NetworkSettings/Networks/{network}/IPAddress");
+    assert_eq!(scenario.inspect(&name, &address), "10.211.7.9");
+    let port = "/HostConfig/PortBindings/6379~1tcp/0/HostPort";
+    assert_eq!(scenario.inspect(&name, port), "26379");
+    assert_eq!(
+        scenario.inspect(&name, "/HostConfig/RestartPolicy/MaximumRetryCount"),
+        3
+    );
+    assert_eq!(scenario.inspect(&name, "/Config/Labels/owner"), "alice");
+    let env = scenario.inspect(&name, "/Config/Env").to_string();
+    assert!(env.contains("MINE=1"), "{env}");
+    assert!(!scenario.exists(&original));
+
+    // The ID of the generation before still names it.
+    let again = scenario.upgrade(&original, "redis:8.0");
+    assert_eq!(
+        (again.status, &again.json()["Changed"]),
+        (200, &false.into()),
+        "{}",
+        again.text
+    );
+}
+
+#[test]
+fn a_failing_replacement_is_rolled_back_and_the_answer_says_why() {
+    let scenario = Scenario::new("failing");
+    let name = scenario.named("web");
+    let id = scenario.run(&[
+        "--name",
+        &name,
+        "--restart",
+        "always",
+        "-v",
+        "/data",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 0' TERM; while :; do sleep 0.1; done",
+    ]);
+    let reset =
+        r#""Cmd": null, "UpgradeConfig": {"Monitor": 1000000000, "HealthyDeadline": 8000000000}"#;
+    let bodies = [
+        (
+            format!(r#"{{"Image": "refit-test/exits", {reset}}}"#),
+            "verify",
+            "exit code 3",
+        ),
+        (
+            format!(r#"{{"Image": "refit-test/unhealthy", {reset}}}"#),
+            "verify",
+            "health",
+        ),
+        (
+            r#"{"Cmd": ["/no/such/program"]}"#.to_owned(),
+            "start",
+            "no/such/program",
+        ),
+    ];
+    for (body, step, why) in bodies {
+        let failed = scenario.post(&format!("/containers/{name}/upgrade?pull=never&t=5"), &body);
+        assert_eq!(failed.status, 500, "{}", failed.text);
+        assert_eq!(failed.text_of("Step"), step, "{}", failed.text);
+        assert_eq!(failed.text_of("Rollback"), "restored");
+        assert!(failed.text_of("message").contains(why), "{}", failed.text);
+        assert_original(&scenario, &name, &id);
+    }
+}
+
+#[test]
+fn what_fails_before_stop_touches_nothing() {
+    let scenario = Scenario::new("untouched");
+    let name = scenario.named("web");
+    let id = scenario.run(&[
+        "--name",
+        &name,
+        "--restart",
+        "always",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let started = scenario.inspect(&name, "/State/StartedAt");
+    let path = |query: &str| format!("/v1.41/containers/{name}/upgrade{query}");
+    let huge = format!(r#"{{"Labels": {{"a": "{}"}}}}"#, "x".repeat(10 << 20));
+    let by_query = format!("/containers/upgrade?name={name}&pull=never");
+    let cases = [
+        (
+            path("?pull=never"),
+            patch("no/such:image"),
+            404,
+            "no/such:image",
+        ),
+        (by_query, patch("no/such:image"), 404, "no/such:image"),
+        (
+            path("?pull=never"),
+            r#"{"HostConfig": {"Memory": 1}}"#.to_owned(),
+            400,
+            "emory",
+        ),
+        (path("?nonsense=1"), String::new(), 400, "nonsense"),
+        (path("?t=soon"), String::new(), 400, "soon"),
+        (path(""), "{".to_owned(), 400, "JSON"),
+        (path(""), r#"{"Env": "A=1"}"#.to_owned(), 400, "Env"),
+        (path(""), huge, 400, "larger"),
+        (
+            "/containers/no-such/upgrade".to_owned(),
+            String::new(),
+            404,
+            "no-such",
+        ),
+    ];
+    for (path, body, status, named) in cases {
+        let refused = scenario.post(&path, &body);
+        assert_eq!(refused.status, status, "{path}: {}", refused.text);
+        assert!(
+            refused.text_of("message").contains(named),
+            "{}",
+            refused.text
+        );
+        assert_eq!(refused.text_of("Rollback"), "not needed");
+        assert_original(&scenario, &name, &id);
+        assert_eq!(scenario.inspect(&name, "/State/StartedAt"), started);
+    }
+    // No body at all asks for the container's own image again: nothing to do.
+    let same = scenario.post(&path("?pull=never"), "");
+    assert_eq!(
+        (same.status, &same.json()["Changed"]),
+        (200, &false.into()),
+        "{}",
+        same.text
+    );
+    assert_eq!(scenario.inspect(&name, "/State/StartedAt"), started);
+}
+
+#[test]
+fn a_stopped_container_stays_stopped() {
+    let scenario = Scenario::new("stopped");
+    let name = scenario.named("job");
+    scenario.run(&["--name", &name, "redis:7.0"]);
+    scenario.docker(&["stop", &name]);
+    let upgraded = scenario.upgrade(&name, "redis:8.0");
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    assert_eq!(upgraded.json()["Running"], false);
+    assert_eq!(status(&scenario, &name), "created");
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
+}
+
+#[test]
+fn two_upgrades_of_one_container_at_once_are_one() {
+    let scenario = Scenario::new("twice");
+    let name = scenario.named("db");
+    scenario.run(&["--name", &name, "redis:7.0"]);
+    let path = format!("/containers/{name}/upgrade?pull=never");
+    let first = scenario.spawn_post(&path, &patch("redis:8.0"), &[]);
+    let second = scenario.spawn_post(&path, &patch("redis:8.0"), &[]);
+    let mut statuses: Vec<u16> = [first, second]
+        .into_iter()
+        .map(|curl| answer(&curl.wait_with_output().unwrap()).status)
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
+}
+
+#[test]
+fn a_client_that_goes_away_cancels_nothing() {
+    let scenario = Scenario::new("gone");
+    let name = scenario.named("db");
+    let id = scenario.run(&["--name", &name, "redis:7.0"]);
+    let path = format!("/containers/{name}/upgrade?pull=never");
+    let mut curl = scenario.spawn_post(&path, &patch("redis:8.0"), &[]);
+    scenario.until("the original is parked", |s| {
+        s.exists(&format!("{name}.refit-old"))
+    });
+    curl.kill().unwrap();
+    curl.wait().unwrap();
+    scenario.until("the original is deleted", |s| !s.exists(&id));
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
+    assert_eq!(status(&scenario, &name), RUNNING);
+}
+
+#[test]
+fn progress_is_streamed_and_ends_with_the_answer() {
+    let scenario = Scenario::new("streamed");
+    let name = scenario.named("db");
+    scenario.run(&["--name", &name, "redis:7.0"]);
+    let path = format!("/containers/{name}/upgrade?pull=never&stream=1");
+    let streamed = scenario.post(&path, &patch("redis:8.0"));
+    let lines: Vec<serde_json::Value> = streamed
+        .text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let steps: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["status"].as_str())
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "pull", "plan", "create", "stop", "park", "rename", "start", "verify", "commit"
+        ]
+    );
+    assert_eq!(lines.last().unwrap()["aux"]["Changed"], true);
+
+    let failed = scenario.post(&path, r#"{"Image": "no/such:image"}"#);
+    let last: serde_json::Value =
+        serde_json::from_str(failed.text.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        last["errorDetail"]["Rollback"], "not needed",
+        "{}",
+        failed.text
+    );
+    assert!(last["error"].as_str().unwrap().contains("no/such:image"));
+}
+
+#[test]
+fn refit_killed_in_the_middle_of_stop_is_reconciled() {
+    let mut scenario = Scenario::new("kill-stop");
+    let name = scenario.named("web");
+    let id = scenario.run(&[
+        "--name",
+        &name,
+        "--restart",
+        "always",
+        "refit-test/stubborn",
+    ]);
+    let path = format!("/containers/{name}/upgrade?pull=never&t=3");
+    let mut curl = scenario.spawn_post(&path, &patch("busybox"), &[]);
+    scenario.until("the original is disarmed", |s| {
+        s.inspect(&name, "/HostConfig/RestartPolicy/Name") == "unless-stopped"
+    });
+    std::thread::sleep(Duration::from_millis(500));
+    scenario.kill_refit();
+    curl.wait().unwrap();
+    scenario.start_refit();
+    // The engine goes on with a stop whose client went away: recovery outlasts it.
+    assert_original(&scenario, &name, &id);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_original(&scenario, &name, &id);
+}
+
+#[test]
+fn refit_killed_in_the_middle_of_verify_is_reconciled() {
+    let mut scenario = Scenario::new("kill-verify");
+    let name = scenario.named("db");
+    let id = scenario.run(&["--name", &name, "redis:7.0"]);
+    let path = format!("/containers/{name}/upgrade?pull=never");
+    let mut curl = scenario.spawn_post(&path, &patch("redis:8.0"), &[]);
+    scenario.until("the replacement runs", |s| {
+        s.exists(&format!("{name}.refit-old")) && s.exists(&name) && status(s, &name) == RUNNING
+    });
+    scenario.kill_refit();
+    curl.wait().unwrap();
+    scenario.start_refit();
+    assert!(!scenario.exists(&id));
+    assert!(!scenario.exists(&format!("{name}.refit-old")));
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
+    assert_eq!(status(&scenario, &name), RUNNING);
+}

@@ -128,8 +128,10 @@ fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Nex
     let stopped = marker.original.run_state == RunState::Stopped;
     match (verdict, replacement.status) {
         (Verdict::Failed, _) => None,
-        (_, status) if stopped && !status.is_active() => Some(Next::Repair(Repair::Commit)),
-        (Verdict::Pending, Status::Running | Status::Paused) if !stopped => Some(Next::Verify),
+        _ if is_half_removed(replacement) => None,
+        // Nothing is to be verified. One that runs all the same was started by its owner since.
+        _ if stopped => Some(Next::Repair(Repair::Commit)),
+        (Verdict::Pending, Status::Running | Status::Paused) => Some(Next::Verify),
         (Verdict::Passed, Status::Running) if marker.original.run_state == RunState::Paused => {
             Some(Next::Repair(Repair::PauseReplacement))
         }
@@ -156,18 +158,43 @@ fn without_original(marker: &Marker, replacement: &Sight) -> Next {
     Next::Rest(Rest::Committed)
 }
 
+/// What somebody else did that the way back cannot undo. It is looked at before the first repair:
+/// a replacement that was stopped before the hands came off would leave nothing running.
+fn hands_off(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Option<String> {
+    let Marker { original: was, .. } = marker;
+    if ![&was.name, &marker.old_name()].contains(&&original.name) {
+        return Some(format!("the original was renamed to {}", original.name));
+    }
+    if let Some(replacement) = replacement
+        && ![&was.name, &marker.new_name()].contains(&&replacement.name)
+    {
+        return Some(format!(
+            "the replacement was renamed to {}",
+            replacement.name
+        ));
+    }
+    let is_as_it_was = original.name == was.name
+        && original.restart_policy == was.restart_policy
+        && was.run_state == RunState::Stopped;
+    (is_half_removed(original) && !is_as_it_was)
+        .then(|| format!("the original {} is half removed and cannot start", was.id))
+}
+
+/// Whether the engine began to remove it: it neither updates nor starts such a container.
+fn is_half_removed(sight: &Sight) -> bool {
+    matches!(sight.status, Status::Removing | Status::Dead)
+}
+
 /// The way back. Each repair is skipped where what it does is done already.
 fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Next {
+    if let Some(why) = hands_off(marker, original, replacement) {
+        return Next::Rest(Rest::HandsOff(why));
+    }
     if let Some(replacement) = replacement {
-        let ours = [&marker.original.name, &marker.new_name()].contains(&&replacement.name);
-        if !ours {
-            return Next::Rest(Rest::HandsOff(format!(
-                "the replacement was renamed to {}",
-                replacement.name
-            )));
-        }
-        // One that was never started stays down over a restart of the daemon, whatever its policy.
-        if replacement.status != Status::Created && !replacement.restart_policy.is_no() {
+        // One that was never started stays down over a restart of the daemon, whatever its policy;
+        // one that is half removed does, too, and the engine refuses to update it.
+        let stays_down = replacement.status == Status::Created || is_half_removed(replacement);
+        if !stays_down && !replacement.restart_policy.is_no() {
             return Next::Repair(Repair::DisarmReplacement);
         }
         if replacement.status.is_active() {
@@ -179,12 +206,6 @@ fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Next 
     }
     if original.name == marker.old_name() {
         return Next::Repair(Repair::Unpark);
-    }
-    if original.name != marker.original.name {
-        return Next::Rest(Rest::HandsOff(format!(
-            "the original was renamed to {}",
-            original.name
-        )));
     }
     if original.restart_policy != marker.original.restart_policy {
         return Next::Repair(Repair::Rearm);
@@ -201,3 +222,6 @@ fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Next 
         None => Next::Rest(Rest::RolledBack),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,9 @@ use crate::engine::{Container, Engine, EngineError, Health, Status};
 /// How often the replacement is looked at. The engine has no event for "still runs".
 const PACE: Duration = Duration::from_millis(100);
 
+/// How many looks are spent on the exit code of a replacement that was seen restarted.
+const EXIT_LOOKS: u32 = 10;
+
 /// How many of its last log lines a failed replacement is quoted with.
 const LOG_LINES: usize = 10;
 
@@ -22,8 +25,8 @@ pub(super) enum Fault {
         oom_killed: bool,
         error: String,
     },
-    /// The engine restarted it.
-    Restarted { exit_code: i64, times: i64 },
+    /// The engine restarted it; what its exit code was is not known any more.
+    Restarted { times: i64 },
     /// Its health check said so.
     Unhealthy,
     /// Its health check said nothing in time.
@@ -49,10 +52,10 @@ impl fmt::Display for Fault {
                 }
                 Ok(())
             }
-            Self::Restarted { exit_code, times } => {
+            Self::Restarted { times } => {
                 write!(
                     f,
-                    "it was restarted {times} times, the last exit code was {exit_code}"
+                    "its process ended and the engine restarted it (restart count {times})"
                 )
             }
             Self::Unhealthy => f.write_str("its health check failed"),
@@ -85,7 +88,10 @@ pub(super) async fn verify(
             }
             Err(error) => return Err(Fault::Unseen(error)),
         };
-        let waits_for_health = check(&seen)?;
+        let waits_for_health = match check(&seen) {
+            Err(Fault::Restarted { times }) => return Err(next_exit(engine, id, times).await),
+            checked => checked?,
+        };
         let elapsed = begin.elapsed();
         if waits_for_health && elapsed >= healthy_deadline.max(monitor) {
             return Err(Fault::NotHealthyWithin(healthy_deadline));
@@ -104,10 +110,6 @@ pub(super) async fn verify(
 
 /// Whether it is good but for a health check that has not passed yet.
 fn check(seen: &Container) -> Result<bool, Fault> {
-    if seen.restart_count > 0 {
-        let (exit_code, times) = (seen.exit_code, seen.restart_count);
-        return Err(Fault::Restarted { exit_code, times });
-    }
     if !matches!(seen.status, Status::Running | Status::Paused) {
         return Err(Fault::Ended {
             exit_code: seen.exit_code,
@@ -115,11 +117,28 @@ fn check(seen: &Container) -> Result<bool, Fault> {
             error: seen.error.clone(),
         });
     }
+    if seen.restart_count > 0 {
+        let times = seen.restart_count;
+        return Err(Fault::Restarted { times });
+    }
     match seen.health {
         Some(Health::Unhealthy) => Err(Fault::Unhealthy),
         Some(Health::Starting) => Ok(true),
         Some(Health::Healthy) | None => Ok(false),
     }
+}
+
+/// A start clears the exit code of the run before; one that crashes again soon shows it again.
+async fn next_exit(engine: &dyn Engine, id: &str, times: i64) -> Fault {
+    for _ in 0..EXIT_LOOKS {
+        sleep(PACE).await;
+        if let Ok(seen) = observe(engine, id).await
+            && let Err(fault @ Fault::Ended { .. }) = check(&seen)
+        {
+            return fault;
+        }
+    }
+    Fault::Restarted { times }
 }
 
 /// One look at a container.

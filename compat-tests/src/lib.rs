@@ -18,7 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long anything may take here.
@@ -27,7 +28,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The label that a scenario's containers bear.
 const LABEL: &str = "refit-test";
 
-fn variable(name: &str) -> String {
+/// What `compat-tests/run.sh` set.
+pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run compat-tests/run.sh"))
 }
 
@@ -168,9 +170,28 @@ impl Scenario {
             .success()
     }
 
+    /// Removes an image's name from the engine, if it is there.
+    pub fn forget_image(&self, image: &str) {
+        docker(&self.engine(), &["rmi", image], b"");
+    }
+
     /// `POST` through Refit, with curl.
     pub fn post(&self, path: &str, body: &str) -> Answer {
-        let child = self.spawn_post(path, body, &[]);
+        self.post_as(path, body, None)
+    }
+
+    /// As [`Scenario::post`], with the private registry's user and this password.
+    pub fn post_as(&self, path: &str, body: &str, password: Option<&str>) -> Answer {
+        let header = password.map(|password| {
+            let auth = json!({
+                "username": "refit",
+                "password": password,
+                "serveraddress": variable("REFIT_PRIVATE_REGISTRY"),
+            });
+            format!("X-Registry-Auth: {}", URL_SAFE.encode(auth.to_string()))
+        });
+        let further: Vec<&str> = header.iter().flat_map(|header| ["-H", header]).collect();
+        let child = self.spawn_post(path, body, &further);
         answer(&child.wait_with_output().expect("curl"))
     }
 
@@ -260,7 +281,7 @@ impl Drop for Scenario {
 
 /// A patch to an image, with a `Monitor` of 1 s and a `HealthyDeadline` of 10 s.
 pub fn patch(image: &str) -> String {
-    serde_json::json!({
+    json!({
         "Image": image,
         "UpgradeConfig": { "Monitor": 1_000_000_000_u64, "HealthyDeadline": 10_000_000_000_u64 },
     })

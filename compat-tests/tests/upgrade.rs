@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use compat_tests::{Scenario, answer, docker, patch};
+use compat_tests::{Scenario, answer, docker, patch, variable};
+use serde_json::Value;
 
 const RUNNING: &str = "running";
 
@@ -133,6 +134,10 @@ fn redis_keeps_its_data_name_address_ports_volumes_and_policy() {
         scenario.inspect(&name, "/HostConfig/RestartPolicy/MaximumRetryCount"),
         3
     );
+    // A published port is reachable where the engine is.
+    let ping = "echo PING | nc -w 5 127.0.0.1 26379";
+    let on_host = ["run", "--rm", "--network", "host", "busybox", "sh", "-c"];
+    assert_eq!(scenario.docker(&[&on_host[..], &[ping]].concat()), "+PONG");
     assert_eq!(scenario.inspect(&name, "/Config/Labels/owner"), "alice");
     let env = scenario.inspect(&name, "/Config/Env").to_string();
     assert!(env.contains("MINE=1"), "{env}");
@@ -260,6 +265,89 @@ fn what_fails_before_stop_touches_nothing() {
 }
 
 #[test]
+fn a_pull_needs_the_right_password_and_a_wrong_one_touches_nothing() {
+    let scenario = Scenario::new("registry");
+    let name = scenario.named("db");
+    let image = format!("{}/private/redis:8.0", variable("REFIT_PRIVATE_REGISTRY"));
+    scenario.forget_image(&image);
+    let id = scenario.run(&["--name", &name, "--restart", "always", "redis:7.0"]);
+    let started = scenario.inspect(&name, "/State/StartedAt");
+    let path = format!("/containers/{name}/upgrade");
+    for pull in ["missing", "always"] {
+        for auth in [None, Some("wrong")] {
+            let refused = scenario.post_as(&format!("{path}?pull={pull}"), &patch(&image), auth);
+            assert!([404, 500].contains(&refused.status), "{}", refused.text);
+            assert_eq!(refused.text_of("Step"), "pull", "{}", refused.text);
+            assert_eq!(refused.text_of("Rollback"), "not needed");
+            let message = refused.text_of("message");
+            assert!(
+                message.contains(&image) && message.contains("auth"),
+                "{message}"
+            );
+            assert_original(&scenario, &name, &id);
+            assert_eq!(scenario.inspect(&name, "/State/StartedAt"), started);
+        }
+    }
+    let path = format!("{path}?pull=always&stream=true");
+    let pulled = scenario.post_as(&path, &patch(&image), Some("secret"));
+    let lines: Vec<Value> = pulled
+        .text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // The engine's own lines pass through.
+    assert!(
+        lines
+            .iter()
+            .any(|line| line["status"] == "Pulling from private/redis" && line["id"] == "8.0"),
+        "{}",
+        pulled.text
+    );
+    assert_eq!(
+        lines.last().unwrap()["aux"]["Changed"],
+        true,
+        "{}",
+        pulled.text
+    );
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), image);
+}
+
+#[test]
+fn a_missing_image_is_pulled() {
+    let scenario = Scenario::new("missing");
+    let name = scenario.named("db");
+    let image = format!("{}/redis:8.0", variable("REFIT_REGISTRY"));
+    scenario.forget_image(&image);
+    scenario.run(&["--name", &name, "redis:7.0"]);
+    let path = format!("/containers/{name}/upgrade");
+    let pulled = scenario.post(&path, &patch(&image));
+    assert_eq!(pulled.status, 200, "{}", pulled.text);
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), image);
+    let absent = format!("{}/redis:0.0", variable("REFIT_REGISTRY"));
+    let failed = scenario.post(&path, &patch(&absent));
+    assert_eq!(
+        (failed.status, failed.text_of("Step").as_str()),
+        (404, "pull"),
+        "{}",
+        failed.text
+    );
+}
+
+#[test]
+fn a_paused_container_stays_paused() {
+    let scenario = Scenario::new("paused");
+    let name = scenario.named("db");
+    scenario.run(&["--name", &name, "redis:7.0"]);
+    scenario.docker(&["pause", &name]);
+    let upgraded = scenario.upgrade(&name, "redis:8.0");
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    assert_eq!(status(&scenario, &name), "paused");
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
+    scenario.docker(&["unpause", &name]);
+    assert_eq!(redis(&scenario, &name, &["ping"]), "PONG");
+}
+
+#[test]
 fn a_stopped_container_stays_stopped() {
     let scenario = Scenario::new("stopped");
     let name = scenario.named("job");
@@ -313,7 +401,7 @@ fn progress_is_streamed_and_ends_with_the_answer() {
     scenario.run(&["--name", &name, "redis:7.0"]);
     let path = format!("/containers/{name}/upgrade?pull=never&stream=1");
     let streamed = scenario.post(&path, &patch("redis:8.0"));
-    let lines: Vec<serde_json::Value> = streamed
+    let lines: Vec<Value> = streamed
         .text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -331,8 +419,7 @@ fn progress_is_streamed_and_ends_with_the_answer() {
     assert_eq!(lines.last().unwrap()["aux"]["Changed"], true);
 
     let failed = scenario.post(&path, r#"{"Image": "no/such:image"}"#);
-    let last: serde_json::Value =
-        serde_json::from_str(failed.text.lines().last().unwrap()).unwrap();
+    let last: Value = serde_json::from_str(failed.text.lines().last().unwrap()).unwrap();
     assert_eq!(
         last["errorDetail"]["Rollback"], "not needed",
         "{}",

@@ -12,10 +12,7 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::{
-        OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     task::{Context, Poll},
     thread,
 };
@@ -29,45 +26,37 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// More threads than this don't make a socket proxy faster.
 const MOST: usize = 8;
 
-/// All lanes of one relay. They start with the first connection, and end when this is dropped.
-#[derive(Debug, Default)]
+/// All lanes of one relay, which end when this is dropped.
+#[derive(Debug)]
 pub(super) struct Lanes {
-    started: OnceLock<Started>,
+    all: Vec<Handle>,
     /// Connections so far: they take the lanes by turns.
     turn: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Started {
-    lanes: Vec<Handle>,
     _end: DropGuard,
 }
 
 impl Lanes {
-    /// Runs `future` on a lane; dropping what is returned cancels it.
-    pub(super) fn run<F>(&self, future: F) -> io::Result<Running<F::Output>>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        let lanes = match self.started.get() {
-            Some(started) => &started.lanes,
-            None => &self.start()?.lanes,
-        };
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        Ok(Running(lanes[turn % lanes.len()].spawn(future)))
-    }
-
-    fn start(&self) -> io::Result<&Started> {
+    /// Starts them. Not with the first connection: the connections behind it might take the
+    /// descriptors that a lane needs.
+    pub(super) fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, |n| n.get().min(MOST));
         let end = CancellationToken::new();
         let guard = end.clone().drop_guard();
         let lanes = (0..count).map(|n| start(n, end.clone()));
-        let started = Started {
-            lanes: lanes.collect::<io::Result<_>>()?,
+        Ok(Self {
+            all: lanes.collect::<io::Result<_>>()?,
+            turn: AtomicUsize::new(0),
             _end: guard,
-        };
-        // Where two first connections race, the lanes of one end at once.
-        Ok(self.started.get_or_init(|| started))
+        })
+    }
+
+    /// Runs `future` on a lane; dropping what is returned cancels it.
+    pub(super) fn run<F>(&self, future: F) -> Running<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        Running(self.all[turn % self.all.len()].spawn(future))
     }
 }
 

@@ -54,13 +54,16 @@ pub struct Relay {
 
 impl Relay {
     /// A relay to `engine`; requests that are ours go to `api`.
-    #[must_use]
-    pub fn new(engine: Address, api: Api) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// The threads that copy cannot start, for want of descriptors or memory.
+    pub fn new(engine: Address, api: Api) -> Result<Self, Error> {
+        Ok(Self {
             engine,
             api,
-            lanes: Arc::default(),
-        }
+            lanes: Arc::new(Lanes::start()?),
+        })
     }
 
     /// Serves one client connection until both sides are done with it. Dropping the future closes
@@ -73,7 +76,7 @@ impl Relay {
 
     /// An error is our own (descriptors, say), not a side's.
     async fn try_serve(&self, client: Stream) -> Result<(), Error> {
-        let running = self.lanes.run(relay(self.engine.clone(), client))?;
+        let running = self.lanes.run(relay(self.engine.clone(), client));
         match running.await.map_err(Error::other)?? {
             // On the heap: few connections come here, and all would carry its size.
             Some(ours) => Box::pin(self.hand_over(ours)).await,

@@ -114,7 +114,8 @@ async fn an_unreachable_engine_is_a_503_that_can_be_read() {
         Api::new(Arc::new(Upgrades::new(Arc::new(DockerEngine::new(
             address.clone(),
         ))))),
-    );
+    )
+    .unwrap();
     for (request, head) in [
         (GET.to_owned(), false),
         ("HEAD /_ping HTTP/1.1\r\n\r\n".to_owned(), true),

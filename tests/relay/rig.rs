@@ -34,6 +34,7 @@ pub fn relay_to(engine: &Address) -> Relay {
             engine.clone(),
         ))))),
     )
+    .unwrap()
 }
 
 /// A relay whose engine listens in a folder of its own.

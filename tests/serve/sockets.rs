@@ -136,15 +136,15 @@ fn running_out_of_descriptors_is_survived() {
         .expect("write");
     asking.set_nonblocking(true).expect("non-blocking");
     assert!(asking.read(&mut [0; 12]).is_err(), "it waits");
-    // Nothing tells that an attempt has failed again, and the log must not either.
-    thread::sleep(Duration::from_millis(450));
+    // Nothing tells that an attempt has failed again, and the log must not either: there are ten.
+    thread::sleep(Duration::from_secs(1));
     drop(silent);
     let mut status = [0; 12];
     eventually("an answer", || asking.read(&mut status).is_ok());
     assert_eq!(&status, b"HTTP/1.1 503");
     let log = refit.stop();
-    // Twice, if an attempt came when some of the silent had been let go of, and not yet all.
+    // More than once, as those that were queued when the silent had gone don't fit at once.
     let told = log.matches("can't accept").count();
-    assert!((1..=2).contains(&told), "{log}");
+    assert!((1..=4).contains(&told), "{log}");
     assert_eq!(log.matches("accepting again").count(), told, "{log}");
 }

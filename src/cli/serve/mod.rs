@@ -8,7 +8,7 @@ mod signals;
 mod sources;
 mod whose;
 
-use std::{env, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -88,23 +88,23 @@ async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<
     let shutdown = CancellationToken::new();
     let running = async {
         let bound = bind(&settings, inherited).await?;
-        server::run(wire(bound, settings), shutdown.clone()).await
+        anyhow::Ok(server::run(wire(bound, settings)?, shutdown.clone()).await?)
     };
-    Ok(signals.run(running, shutdown.clone()).await?)
+    signals.run(running, shutdown.clone()).await
 }
 
 /// Puts the layers together, from the bottom up.
-fn wire(bound: Vec<Bound>, settings: Settings) -> Server<Relay, Upgrades> {
+fn wire(bound: Vec<Bound>, settings: Settings) -> io::Result<Server<Relay, Upgrades>> {
     let engine = Arc::new(DockerEngine::new(settings.engine.clone()));
     let upgrades = Arc::new(Upgrades::new(engine));
     let api = Api::new(Arc::clone(&upgrades));
-    let relay = Relay::new(settings.engine, api);
-    Server {
+    let relay = Relay::new(settings.engine, api)?;
+    Ok(Server {
         bound,
         serve: Arc::new(relay),
         transactions: upgrades,
         drain_limit: settings.drain,
-    }
+    })
 }
 
 /// Makes every address ours: those that were handed over, then those that were asked for.

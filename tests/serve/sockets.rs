@@ -146,5 +146,7 @@ fn running_out_of_descriptors_is_survived() {
     // More than once, as those that were queued when the silent had gone don't fit at once.
     let told = log.matches("can't accept").count();
     assert!((1..=4).contains(&told), "{log}");
-    assert_eq!(log.matches("accepting again").count(), told, "{log}");
+    // The last attempt may have found neither a descriptor nor anybody to accept.
+    let again = log.matches("accepting again").count();
+    assert!((told.max(2) - 1..=told).contains(&again), "{log}");
 }

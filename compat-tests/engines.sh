@@ -16,6 +16,7 @@
 # REFIT_WORK is the work folder (default: refit-compat in the user's cache folder),
 # REFIT_DEBIAN_MIRROR the mirror (default: deb.debian.org).
 set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 work=${REFIT_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/refit-compat}
 mirror=${REFIT_DEBIAN_MIRROR:-http://deb.debian.org/debian}
@@ -32,12 +33,6 @@ declare -A packages=(
     [trixie]=redis-server,docker-cli
     [sid]=docker-cli,docker-compose,docker-buildx
 )
-
-say() { printf 'engines: %4ds %s\n' "$SECONDS" "$*" >&2; }
-die() {
-    say "$*"
-    exit 1
-}
 
 root() { echo "$work/root/${suite[$1]}"; }
 run() { echo "$work/run/$1"; }
@@ -74,18 +69,6 @@ await() {
         sleep 0.2
     done
     : "$what"
-}
-
-install_tools() {
-    local missing=()
-    command -v debootstrap >/dev/null || missing+=(debootstrap)
-    command -v ip >/dev/null || missing+=(iproute2)
-    command -v curl >/dev/null || missing+=(curl)
-    ((${#missing[@]})) || return 0
-    say "install ${missing[*]}"
-    apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qqy --no-install-recommends "${missing[@]}" >&2
 }
 
 make_root() {
@@ -301,7 +284,7 @@ push() {
 
 up() {
     local version
-    install_tools
+    need debootstrap debootstrap ip iproute2 curl curl
     # Every engine's images come from the first two roots, the CLI from the third.
     for version in "${all[@]}"; do make_root "$version"; done
     write_tools

@@ -7,6 +7,7 @@
 # A NAME is a filter, as `cargo nextest run` takes it; with one, only tests that match it run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source compat-tests/lib.sh
 
 engines=(20.10 26.1 28.5)
 names=()
@@ -29,21 +30,8 @@ while (($#)); do
     shift
 done
 
-say() { printf '== %4ds %s\n' "$SECONDS" "$*"; }
-
 # What the tests need beside cargo; the engines' script brings its own.
-need() {
-    command -v "$1" >/dev/null || missing+=("$2")
-}
-missing=()
-need curl curl
-need python3 python3
-need gcc gcc
-if ((${#missing[@]})); then
-    say "install ${missing[*]}"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends "${missing[@]}"
-fi
+need curl curl gcc gcc python3 python3
 cargo nextest --version >/dev/null 2>&1 || {
     say "install cargo-nextest"
     cargo install --locked cargo-nextest
@@ -72,16 +60,12 @@ stop_engines() {
     fi
 }
 trap stop_engines EXIT
-compat-tests/engines.sh up "${engines[@]}" | tee /dev/stderr >"${TMPDIR:-/tmp}/refit-engines.$$"
-sockets=$(cat "${TMPDIR:-/tmp}/refit-engines.$$")
-rm -f "${TMPDIR:-/tmp}/refit-engines.$$"
+sockets=$(compat-tests/engines.sh up "${engines[@]}")
+echo "$sockets"
 eval "$(compat-tests/engines.sh env)"
 
 say "build"
-cargo build --release --bin refit
-REFIT_BIN=$(cargo metadata --format-version 1 --no-deps | python3 -c \
-    'import json, sys; print(json.load(sys.stdin)["target_directory"])')/$(rustc -vV |
-    sed -n 's/^host: //p')/release/refit
+REFIT_BIN=$(refit_binary .)
 export REFIT_BIN
 
 failed=()

@@ -5,6 +5,7 @@
 
 here=${here:?}
 root=$(dirname "$here")
+source "$here/lib.sh"
 scratch=$(mktemp -d)
 pids=()
 
@@ -18,17 +19,6 @@ cleanup() {
     rm -rf "$scratch"
 }
 trap cleanup EXIT
-
-say() { echo "$*" >&2; }
-die() { say "bench: $*"; exit 1; }
-
-# need PROGRAM PACKAGE: installs the Debian package where the program is missing.
-need() {
-    command -v "$1" >/dev/null && return
-    say "install $2"
-    apt-get install -y -q --no-install-recommends "$2" >"$scratch/apt.log" 2>&1 ||
-        { cat "$scratch/apt.log" >&2; die "$1 is missing, and $2 can't be installed"; }
-}
 
 # on_cpu COMMAND...: runs it where BENCH_CPU says.
 on_cpu() {
@@ -67,13 +57,6 @@ engine() {
     "$here/engines.sh" up "$version" | awk -v version="$version" '
         index($1, version) == 1 { print $2; found = 1; exit } END { exit !found }' ||
         die "no engine $version"
-}
-
-# Builds the release binary and prints its path.
-refit_binary() {
-    (cd "$root" && cargo build --release --bin refit \
-        --message-format=json-render-diagnostics) |
-        sed -n 's/.*"executable":"\([^"]*\/refit\)".*/\1/p' | tail -n 1
 }
 
 # Prints the median of the numbers on stdin.

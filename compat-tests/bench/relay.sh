@@ -12,11 +12,9 @@ requests=${REQUESTS:-4000}
 targets=(direct refit haproxy socat)
 
 run() {
-    need h2load nghttp2-client
-    need haproxy haproxy
-    need socat socat
+    need h2load nghttp2-client haproxy haproxy socat socat
     local address binary
-    binary=$(refit_binary)
+    binary=$(refit_binary "$root")
     address=$(engine)
     [[ $address == unix://* ]] || die "the engine's address is no unix socket: $address"
     ln -s "${address#unix://}" "$scratch/direct.sock"

@@ -7,6 +7,7 @@
 #   engines.sh exec VERSION CMD…    run a command inside an engine's namespaces
 #   engines.sh kill|start|restart VERSION   SIGKILL dockerd; start it; stop and start it
 #   engines.sh is-up VERSION        whether it answers
+#   engines.sh images unix://SOCKET loads the test images into any engine
 #
 # 20.10, 26.1 and 28.5 are the docker.io packages of Debian 12, 13 and unstable. Each runs in a
 # root of its own suite, with network, mount and process namespaces of its own: whatever an engine
@@ -200,14 +201,15 @@ pack() {
 }
 
 load_image() {
-    local version=$1 image=$2 tar=$3 change changes=()
+    local address=$1 image=$2 tar=$3 change changes=()
     shift 3
-    docker -H "unix://$(socket "$version")" image inspect "$image" >/dev/null 2>&1 && return
+    docker -H "$address" image inspect "$image" >/dev/null 2>&1 && return
     for change; do changes+=(--change "$change"); done
-    docker -H "unix://$(socket "$version")" import "${changes[@]}" \
+    docker -H "$address" import "${changes[@]}" \
         "$work/images/$tar.tar" "$image" >/dev/null
 }
 
+# Loads every test image into the engine at an address.
 load_images() {
     local path="ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" redis
     mkdir -p "$work/images"
@@ -282,19 +284,24 @@ push() {
     docker "${at[@]}" rmi "$3" >/dev/null
 }
 
-up() {
+prepare() {
     local version
     need debootstrap debootstrap ip iproute2 curl curl
     # Every engine's images come from the first two roots, the CLI from the third.
     for version in "${all[@]}"; do make_root "$version"; done
     write_tools
+}
+
+up() {
+    local version
+    prepare
     for version; do
         if ! answers "$version"; then
             say "start Docker $version"
             start_init "$version"
             start_dockerd "$version"
         fi
-        load_images "$version"
+        load_images "unix://$(socket "$version")"
         start_registries "$version"
         echo "$version unix://$(socket "$version")"
     done
@@ -376,5 +383,10 @@ case $command in
         signal_dockerd "$1" TERM
         start_dockerd "$1"
         ;;
-    *) die "usage: engines.sh up|down|env|exec|kill|start|restart|is-up [VERSION…]" ;;
+    images)
+        [[ ${1:-} == *://* ]] || die "images takes an engine's address"
+        prepare
+        load_images "$1"
+        ;;
+    *) die "usage: engines.sh up|down|env|exec|kill|start|restart|is-up|images [VERSION…]" ;;
 esac

@@ -55,6 +55,14 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+/// The cause at the end of an error's chain: what is around it only names the client's own layers.
+fn root(mut error: &dyn std::error::Error) -> String {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
+}
+
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
@@ -158,9 +166,8 @@ impl DockerEngine {
                     message,
                 };
             }
-            BollardError::HyperLegacyError { err } if err.is_connect() => {
-                unreachable(err.to_string())
-            }
+            BollardError::HyperLegacyError { err } if err.is_connect() => unreachable(root(&err)),
+            BollardError::HyperLegacyError { err } => EngineError::unknown(root(&err)),
             BollardError::SocketNotFoundError(path) => unreachable(format!("no socket at {path}")),
             other => EngineError::unknown(other),
         };

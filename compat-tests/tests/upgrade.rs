@@ -348,6 +348,33 @@ fn a_paused_container_stays_paused() {
 }
 
 #[test]
+fn a_port_and_an_address_that_the_engine_chose_anew_are_told() {
+    let scenario = Scenario::new("moved");
+    let (name, lower, network) = (
+        scenario.named("db"),
+        scenario.named("lower"),
+        scenario.named("net"),
+    );
+    scenario.docker(&["network", "create", "--subnet", "10.211.8.0/24", &network]);
+    let join = ["--network", network.as_str()];
+    scenario.run(&[&["--name", &lower][..], &join, &["redis:7.0"]].concat());
+    scenario.run(&[&["--name", &name, "-p", "6379"][..], &join, &["redis:7.0"]].concat());
+    // The engine hands out the lowest address that is free.
+    scenario.docker(&["rm", "-fv", &lower]);
+    let upgraded = scenario.upgrade(&name, "redis:8.0");
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    let warnings = upgraded.json()["Warnings"].to_string();
+    let address = format!("/NetworkSettings/Networks/{network}/IPAddress");
+    assert_eq!(scenario.inspect(&name, &address), "10.211.8.2");
+    let address = format!("the address on network {network} was 10.211.8.3, and is 10.211.8.2 now");
+    assert!(warnings.contains(&address), "{warnings}");
+    let port = scenario.inspect(&name, "/NetworkSettings/Ports/6379~1tcp/0/HostPort");
+    let port = format!("0.0.0.0:{}", port.as_str().unwrap());
+    let (_, is) = warnings.split_once("port 6379/tcp was published").unwrap();
+    assert!(is.contains(&port), "{warnings}");
+}
+
+#[test]
 fn a_stopped_container_stays_stopped() {
     let scenario = Scenario::new("stopped");
     let name = scenario.named("job");

@@ -10,6 +10,7 @@ mod image;
 pub mod marker;
 mod outcome;
 mod own;
+mod reach;
 mod reconcile;
 mod transaction;
 mod verify;

@@ -14,6 +14,7 @@ use super::{
     image,
     marker::{Generation, Marker, Original, RunState},
     outcome::{Cause, Failure, Incarnation, Outcome, Request, Rollback, Step},
+    reach,
     reconcile::Reconciler,
     verify,
 };
@@ -67,9 +68,15 @@ impl Transaction<'_> {
     /// # Errors
     /// [`Failure`] says which step failed and what became of the original.
     pub async fn run(&self, id: &str) -> Result<Outcome, Failure> {
+        let before = admission::admit(self.engine, id).await?;
+        // Before the pull: afterwards, the old image may be gone.
+        let old_image = self.old_image(&before).await?;
+        let (reference, new_image) = self.pull(&before).await?;
+        // The pull may have taken long, and its owner may have changed the container meanwhile.
         let original = admission::admit(self.engine, id).await?;
-        let (reference, new_image) = self.pull(&original).await?;
-        let plan = self.plan(&original, &reference, &new_image).await?;
+        let plan = self
+            .plan(&original, old_image.as_ref(), &reference, &new_image)
+            .await?;
         if !plan.changed && !self.request.force {
             return Ok(unchanged(&original, plan.warnings));
         }
@@ -78,6 +85,7 @@ impl Transaction<'_> {
         let began = Instant::now();
         match self.replace(&marker, &replacement.id).await {
             Ok(downtime) => {
+                let moved = self.moved(&original, &replacement.id).await;
                 self.commit(&marker, &replacement.id).await?;
                 info!(
                     transaction = self.id,
@@ -97,7 +105,7 @@ impl Transaction<'_> {
                     changed: true,
                     running: marker.original.run_state == RunState::Running,
                     downtime,
-                    warnings: [plan.warnings, replacement.warnings].concat(),
+                    warnings: [plan.warnings, replacement.warnings, moved].concat(),
                 })
             }
             Err(setback) => Err(self.roll_back(&marker, Some(replacement.id), setback).await),
@@ -112,23 +120,28 @@ impl Transaction<'_> {
         Ok((reference, image))
     }
 
+    /// The original's image; `None` where it is gone.
+    async fn old_image(&self, original: &Container) -> Result<Option<Value>, Failure> {
+        match self.engine.inspect_image(&original.image_id).await {
+            Ok(image) => Ok(Some(image)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(engine_failure(Step::Plan, &error)),
+        }
+    }
+
     async fn plan(
         &self,
         original: &Container,
+        old_image: Option<&Value>,
         reference: &str,
         new_image: &Value,
     ) -> Result<Plan, Failure> {
         self.announce(Step::Plan, &original.name);
         let refused = |error: EngineError| engine_failure(Step::Plan, &error);
-        let old_image = match self.engine.inspect_image(&original.image_id).await {
-            Ok(image) => Some(image),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(refused(error)),
-        };
         let plan = plan::compute(&plan::Inputs {
             api: self.engine.api_version().await.map_err(refused)?,
             container: &original.document,
-            old_image: old_image.as_ref(),
+            old_image,
             new_image,
             reference,
             patch: &self.request.patch,
@@ -298,6 +311,16 @@ impl Transaction<'_> {
             why: fault.to_string(),
             is_unknown: false,
         })
+    }
+
+    /// What clients have to reach the replacement by, where that is not what it was.
+    async fn moved(&self, original: &Container, replacement: &str) -> Vec<String> {
+        match self.engine.inspect_container(replacement).await {
+            Ok(document) => reach::changes(&original.document, &document),
+            Err(error) => vec![format!(
+                "its addresses and ports were not compared: {error}"
+            )],
+        }
     }
 
     /// Deletes the parked original; a lost answer is looked into, not guessed at.

@@ -1,0 +1,135 @@
+//! What clients reach a container by: its addresses and its published ports. Pure.
+
+use serde_json::{Map, Value};
+
+/// Says, as warnings, what of it differs between two inspect documents of running containers.
+/// What the first does not have, and networks that the second is not attached to, say nothing.
+pub(super) fn changes(before: &Value, after: &Value) -> Vec<String> {
+    let mut changes = Vec::new();
+    for (network, was) in object(before, "/NetworkSettings/Networks") {
+        let Some(is) = object_field(after, "/NetworkSettings/Networks", network) else {
+            continue;
+        };
+        for field in ["IPAddress", "GlobalIPv6Address"] {
+            let (was, is) = (text(&was[field]), text(&is[field]));
+            if !was.is_empty() && was != is {
+                let is = if is.is_empty() { "none" } else { is };
+                changes.push(format!(
+                    "the address on network {network} was {was}, and is {is} now"
+                ));
+            }
+        }
+    }
+    for (port, was) in object(before, "/NetworkSettings/Ports") {
+        let is = object_field(after, "/NetworkSettings/Ports", port).map(published);
+        let (was, is) = (published(was), is.unwrap_or_default());
+        if !was.is_empty() && was != is {
+            let is = if is.is_empty() {
+                "nowhere".to_owned()
+            } else {
+                is.join(" ")
+            };
+            changes.push(format!(
+                "port {port} was published at {}, and is at {is} now",
+                was.join(" ")
+            ));
+        }
+    }
+    changes
+}
+
+fn object<'a>(
+    document: &'a Value,
+    pointer: &str,
+) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+    document
+        .pointer(pointer)
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::iter)
+}
+
+fn object_field<'a>(document: &'a Value, pointer: &str, field: &str) -> Option<&'a Value> {
+    document.pointer(pointer)?.get(field)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The host addresses of one port. Sorted: inspect may turn the order of a pair round.
+fn published(bindings: &Value) -> Vec<String> {
+    let mut addresses: Vec<String> = bindings
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|binding| {
+            let (ip, port) = (text(&binding["HostIp"]), text(&binding["HostPort"]));
+            if ip.contains(':') {
+                format!("[{ip}]:{port}")
+            } else {
+                format!("{ip}:{port}")
+            }
+        })
+        .collect();
+    addresses.sort_unstable();
+    addresses
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(address: &str, bindings: &Value) -> Value {
+        json!({ "NetworkSettings": {
+            "Networks": { "back": { "IPAddress": address, "GlobalIPv6Address": "" } },
+            "Ports": { "80/tcp": bindings, "81/tcp": null },
+        } })
+    }
+
+    #[test]
+    fn an_address_and_a_port_that_moved_are_told() {
+        let both = |port: &str| {
+            json!([
+                { "HostIp": "0.0.0.0", "HostPort": port },
+                { "HostIp": "::", "HostPort": port },
+            ])
+        };
+        let before = document("10.0.0.2", &both("32768"));
+        assert_eq!(
+            changes(&before, &document("10.0.0.3", &both("32769"))),
+            [
+                "the address on network back was 10.0.0.2, and is 10.0.0.3 now",
+                "port 80/tcp was published at 0.0.0.0:32768 [::]:32768, and is at 0.0.0.0:32769 \
+                 [::]:32769 now",
+            ]
+        );
+        assert_eq!(
+            changes(&before, &document("", &Value::Null)),
+            [
+                "the address on network back was 10.0.0.2, and is none now",
+                "port 80/tcp was published at 0.0.0.0:32768 [::]:32768, and is at nowhere now",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_stayed_or_was_not_there_is_not() {
+        let pair = json!([
+            { "HostIp": "::", "HostPort": "80" },
+            { "HostIp": "0.0.0.0", "HostPort": "80" },
+        ]);
+        let turned = json!([
+            { "HostIp": "0.0.0.0", "HostPort": "80" },
+            { "HostIp": "::", "HostPort": "80" },
+        ]);
+        let before = document("10.0.0.2", &pair);
+        assert!(changes(&before, &document("10.0.0.2", &turned)).is_empty());
+        let stopped = document("", &json!([]));
+        assert!(changes(&stopped, &before).is_empty());
+        let elsewhere = json!({ "NetworkSettings": { "Networks": { "front": {} } } });
+        assert!(changes(&document("10.0.0.2", &Value::Null), &elsewhere).is_empty());
+    }
+}

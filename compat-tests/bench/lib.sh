@@ -59,6 +59,19 @@ engine() {
         die "no engine $version"
 }
 
+# interleave SERIES MEASURE ARGS...: goes through all ${targets[@]} in each of the rounds, and appends
+# what `MEASURE TARGET ROUND ARGS...` prints to $scratch/TARGET.SERIES. The first round warms up.
+interleave() {
+    local series=$1 measure=$2 round target number
+    shift 2
+    for ((round = 0; round <= rounds; round++)); do
+        for target in "${targets[@]}"; do
+            number=$("$measure" "$target" "$round" "$@")
+            ((round == 0)) || echo "$number" >>"$scratch/$target.$series"
+        done
+    done
+}
+
 # Prints the median of the numbers on stdin.
 median() {
     sort -n | awk '{ v[NR] = $1 } END {

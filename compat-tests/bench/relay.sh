@@ -21,7 +21,7 @@ run() {
     start_proxies "$binary" "$address"
     local connections
     for connections in 1 16; do
-        measure "$connections"
+        interleave "$connections" request_time "$connections"
         table "$connections"
     done
 }
@@ -46,27 +46,14 @@ CFG
     done
 }
 
-# measure CONNECTIONS: one number per round and target, in µs, into $scratch/TARGET.CONNECTIONS.
-measure() {
-    local round target
-    # The first round warms up.
-    for ((round = 0; round <= rounds; round++)); do
-        for target in "${targets[@]}"; do
-            local us
-            us=$(request_time "$target" "$1")
-            ((round == 0)) || echo "$us" >>"$scratch/$target.$1"
-        done
-    done
-}
-
-# request_time TARGET CONNECTIONS: the mean time of a request.
+# request_time TARGET ROUND CONNECTIONS: the mean time of a request, in µs.
 request_time() {
-    local total=$((requests * $2))
-    (on_cpu h2load --h1 -t 1 -c "$2" -n "$total" -B "unix:$scratch/$1.sock" \
+    local total=$((requests * $3))
+    (on_cpu h2load --h1 -t 1 -c "$3" -n "$total" -B "unix:$scratch/$1.sock" \
         http://localhost/_ping) >"$scratch/h2load" 2>&1 || die "h2load: $(cat "$scratch/h2load")"
     grep -q "^requests:.* $total succeeded" "$scratch/h2load" ||
         die "$1 lost requests: $(grep '^requests:' "$scratch/h2load")"
-    awk -v connections="$2" '/^finished in/ { printf "%.2f\n", connections * 1e6 / $4 }' \
+    awk -v connections="$3" '/^finished in/ { printf "%.2f\n", connections * 1e6 / $4 }' \
         "$scratch/h2load"
 }
 

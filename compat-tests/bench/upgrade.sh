@@ -12,7 +12,7 @@ images=(redis:7.0 redis:8.0)
 
 run() {
     need curl curl
-    local binary target round
+    local binary target
     binary=$(refit_binary "$root")
     address=$(engine)
     eval "$("$here/engines.sh" env)"
@@ -26,14 +26,7 @@ run() {
             "${images[0]}" redis-server --save '' >/dev/null
     done
     compose "${images[0]}"
-    # The first round warms up.
-    for ((round = 0; round <= rounds; round++)); do
-        for target in "${targets[@]}"; do
-            local us
-            us=$(downtime "$target" "${images[(round + 1) % 2]}")
-            ((round == 0)) || echo "$us" >>"$scratch/$target.downtime"
-        done
-    done
+    interleave downtime downtime
     table
 }
 
@@ -46,11 +39,11 @@ remove() {
     at_engine network rm refit-bench_default >/dev/null 2>&1 || true
 }
 
-# downtime TARGET IMAGE: of one change, in µs.
+# downtime TARGET ROUND: of one change, in µs.
 downtime() {
-    local begin
+    local begin image=${images[($2 + 1) % 2]}
     begin=$(date +%s.%N)
-    "$1" "$2" >"$scratch/$1.log" 2>&1 || die "$1: $(cat "$scratch/$1.log")"
+    "$1" "$image" >"$scratch/$1.log" 2>&1 || die "$1: $(cat "$scratch/$1.log")"
     at_engine events --since "$begin" --until "$(date +%s.%N)" --filter "label=refit-bench=$1" \
         --format '{{.Action}} {{.TimeNano}}' | awk '
         $1 == "die" { end = $2 }

@@ -15,7 +15,8 @@ pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Obj
     let mut config = mine.clone();
     command(&mut config, base);
     env(&mut config, base);
-    for field in ["User", "WorkingDir", "StopSignal", "Shell"] {
+    // Not Shell: create never takes it from the image, so a container's Shell is a person's.
+    for field in ["User", "WorkingDir", "StopSignal"] {
         if config.get(field) == base.get(field) {
             config.shift_remove(field);
         }

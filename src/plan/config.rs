@@ -61,7 +61,7 @@ fn hostname_is_refused(host_config: &Object) -> bool {
 ///
 /// - `Entrypoint` null over a set base: it was sent as `[""]` (no entrypoint at all);
 /// - an Entrypoint that a person set shuts out the image's Cmd, so a Cmd beside it is a person's,
-///   even where it equals the image's;
+///   even where it equals the image's (but an empty list lets the image's Cmd through);
 /// - `Cmd` null over a set base: the Entrypoint was given, even where it equals the image's.
 fn command(config: &mut Object, base: &Object) {
     let is_set = |object: &Object, field: &str| {
@@ -72,16 +72,18 @@ fn command(config: &mut Object, base: &Object) {
     };
     let entrypoint_equals = config.get("Entrypoint").unwrap_or(&Value::Null)
         == base.get("Entrypoint").unwrap_or(&Value::Null);
-    let entrypoint_cleared = !is_set(config, "Entrypoint") && is_set(base, "Entrypoint");
+    let entrypoint_cleared =
+        config.get("Entrypoint").is_none_or(Value::is_null) && is_set(base, "Entrypoint");
     let cmd_shut_out = !is_set(config, "Cmd") && is_set(base, "Cmd");
     let entrypoint_is_mine = !entrypoint_equals || (cmd_shut_out && is_set(config, "Entrypoint"));
+    let cmd_is_mine = entrypoint_cleared || (entrypoint_is_mine && is_set(config, "Entrypoint"));
 
     if entrypoint_cleared {
         config.insert("Entrypoint".to_owned(), json!([""]));
     } else if !entrypoint_is_mine {
         config.shift_remove("Entrypoint");
     }
-    if !entrypoint_is_mine && config.get("Cmd") == base.get("Cmd") {
+    if !cmd_is_mine && config.get("Cmd") == base.get("Cmd") {
         config.shift_remove("Cmd");
     }
 }

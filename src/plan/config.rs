@@ -88,14 +88,25 @@ fn command(config: &mut Object, base: &Object) {
     }
 }
 
-/// `Env`, by variable: an entry that stands in base just so came from the image.
+/// `Env`, by variable: one whose value stands in base just so came from the image. Of a variable
+/// that stands there twice the last entry counts.
 fn env(config: &mut Object, base: &Object) {
     let Some(from_image) = base.get("Env").and_then(Value::as_array) else {
         return;
     };
     if let Some(env) = config.get_mut("Env").and_then(Value::as_array_mut) {
-        env.retain(|entry| !from_image.contains(entry));
+        let all = env.clone();
+        env.retain(|entry| {
+            let counts = all.iter().rfind(|other| variable(other) == variable(entry));
+            counts.is_none_or(|entry| !from_image.contains(entry))
+        });
     }
+}
+
+/// The variable that an entry of `Env` is about.
+pub(super) fn variable(entry: &Value) -> &str {
+    let entry = entry.as_str().unwrap_or_default();
+    entry.split_once('=').map_or(entry, |(name, _)| name)
 }
 
 /// An object field, by key: an entry that stands in base just so came from the image.

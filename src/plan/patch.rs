@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Object, mounts};
+use super::{Object, config, mounts};
 
 /// Why a body is no patch. The message names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -255,22 +255,15 @@ fn push(host: &mut Object, field: &str, value: Value) {
 /// `K=V` sets a variable, a bare `K` removes it: the bare name is what tells the engine to leave
 /// out the image's.
 fn apply_env(body: &mut Object, patch: &[Value]) {
-    let variable = |entry: &Value| {
-        let entry = entry.as_str().unwrap_or_default();
-        entry.split('=').next().unwrap_or_default().to_owned()
-    };
     let mut env = match body.get_mut("Env") {
         Some(Value::Array(env)) => std::mem::take(env),
         _ => Vec::new(),
     };
     for entry in patch {
-        match env
-            .iter_mut()
-            .find(|mine| variable(mine) == variable(entry))
-        {
-            Some(mine) => *mine = entry.clone(),
-            None => env.push(entry.clone()),
-        }
+        let is_same = |mine: &Value| config::variable(mine) == config::variable(entry);
+        let at = env.iter().position(is_same).unwrap_or(env.len());
+        env.retain(|mine| !is_same(mine));
+        env.insert(at, entry.clone());
     }
     body.insert("Env".to_owned(), Value::Array(env));
 }

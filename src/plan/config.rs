@@ -10,7 +10,8 @@ use super::{MARKER_LABEL, Object};
 /// The label in which compose records the ID of the image that a container was made from.
 const COMPOSE_IMAGE: &str = "com.docker.compose.image";
 
-/// The replacement's `Config` before the patch: `mine` without what came from `base`.
+/// The replacement's `Config` before the patch: `mine` without what came from `base`, and without
+/// what the engine refuses beside `host_config`.
 pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Object {
     let mut config = mine.clone();
     command(&mut config, base);

@@ -128,13 +128,14 @@ fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacemen
     let nothing = Object::new();
     let base = image_config(inputs.old_image).unwrap_or(&nothing);
 
-    let mut body = config::inherit(object(container, "Config")?, base, host_config);
+    let mut host = networks::translate_links(mounts::inherit(host_config, container));
+    if let Some(patch) = patch {
+        patch::apply_host_config(&mut host, patch)?;
+    }
+    mounts::attach_rest(&mut host, host_config, container);
+    let mut body = config::inherit(object(container, "Config")?, base, &host);
     body.insert("Image".to_owned(), Value::from(inputs.reference));
-    let host = mounts::inherit(host_config, container);
-    body.insert(
-        "HostConfig".to_owned(),
-        Value::Object(networks::translate_links(host)),
-    );
+    body.insert("HostConfig".to_owned(), Value::Object(host));
     let endpoints = networks::inherit(container);
     let networks = endpoints
         .iter()
@@ -149,7 +150,7 @@ fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacemen
         serde_json::json!({ "EndpointsConfig": endpoints.collect::<Object>() }),
     );
     if let Some(patch) = patch {
-        patch::apply(&mut body, patch, &mut warnings)?;
+        patch::apply_config(&mut body, patch, &mut warnings);
     }
     config::follow_image(&mut body, inputs.new_image);
     let connect = networks::split(&mut body, inputs.api);

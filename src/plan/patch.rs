@@ -157,9 +157,8 @@ pub(super) fn apply_config(config: &mut Object, patch: &Object, warnings: &mut V
     for (field, value) in patch {
         match (field.as_str(), value) {
             // The image was resolved into the body's reference; our own settings stay with us;
-            // `HostConfig` has its own.
-            ("Image" | "UpgradeConfig" | "HostConfig", _) => {}
-            ("NetworkingConfig", value) => merge(config, field, value, 3),
+            // the other two are no part of `Config`.
+            ("Image" | "UpgradeConfig" | "HostConfig" | "NetworkingConfig", _) => {}
             ("Env", Value::Array(env)) => apply_env(config, env),
             ("Labels" | "ExposedPorts" | "Volumes" | "Healthcheck", value) => {
                 merge(config, field, value, 1);
@@ -266,7 +265,7 @@ fn apply_env(config: &mut Object, patch: &[Value]) {
 }
 
 /// Merges by key, `depth` objects deep; deeper values replace. `null` removes.
-fn merge(parent: &mut Object, field: &str, patch: &Value, depth: usize) {
+pub(super) fn merge(parent: &mut Object, field: &str, patch: &Value, depth: usize) {
     match patch {
         Value::Null => {
             parent.shift_remove(field);

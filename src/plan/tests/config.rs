@@ -2,186 +2,121 @@
 
 use super::*;
 
-/// A row per case: the container's variables, the patch's, and what is sent. The image has
-/// `PATH=/usr/bin:/bin` and `NGINX_VERSION=1.27`.
+/// What the old image has, what the container has, the patch, and what is sent.
 #[test]
-fn env_is_merged_by_variable() {
-    for (mine, patch, sent) in [
-        (
-            "NGINX_VERSION=1.27 PATH=/mine TZ=UTC",
-            "",
-            "PATH=/mine TZ=UTC",
-        ),
-        // A bare name suppresses the image's variable, and stays.
-        ("PATH=/mine NGINX_VERSION", "", "PATH=/mine NGINX_VERSION"),
-        // The patch sets, and removes by the bare name, since an image to come may have it.
-        ("A=1 B=2 C=3", "B=a=b C D= GONE", "A=1 B=a=b C D= GONE"),
-        ("NGINX_VERSION=1.27", "NGINX_VERSION", "NGINX_VERSION"),
+fn fields_are_merged() {
+    for [field, base, mine, patch, sent] in table(
+        r#"
+        // By variable. A bare name suppresses the image's variable, and stays.
+        "Env" | ["A=1", "B=1"] | ["B=1", "A=2", "C="] | {}                            | ["A=2", "C="]
+        "Env" | ["A=1"]        | ["A"]                | {}                            | ["A"]
+        "Env" | ["A=1"]        | ["A=1"]              | { "Env": ["A"] }              | ["A"]
+        "Env" | []             | ["A=1", "B=2"]       | { "Env": ["A=b=c", "C=", "D"] } | ["A=b=c", "B=2", "C=", "D"]
+        "Env" | ["A=1"]        | ["A=2", "B=1"]       | { "Env": null }               | null
         // Of a variable that stands there twice the last entry counts.
-        ("A=1 B=1 A=2", "A=3", "A=3 B=1"),
-        ("NGINX_VERSION=mine NGINX_VERSION=1.27", "", ""),
-        ("A=1", "A=2 A=3", "A=3"),
-    ] {
-        let list = |text: &str| text.split_whitespace().collect::<Value>();
-        let case = Case::new().mine("Env", list(mine));
-        let case = case.patch(json!({ "Env": list(patch) }));
-        assert_eq!(case.create("/Env"), list(sent), "{mine} + {patch}");
-    }
-    let case = Case::new().mine("Env", json!(["PATH=/mine"]));
-    let case = case.patch(json!({ "Env": null }));
-    assert_eq!(case.create("/Env"), Value::Null);
-}
-
-#[test]
-fn objects_are_merged_by_key() {
-    for (field, theirs, mine) in [
-        ("Labels", json!("image"), json!("person")),
-        ("ExposedPorts", json!({}), json!({})),
-        ("Volumes", json!({}), json!({})),
-    ] {
-        let case = Case::new()
-            .base(field, json!({ "both": theirs, "changed": "image" }))
-            .mine(
-                field,
-                json!({ "both": theirs, "changed": "person", "mine": mine }),
-            );
-        let kept = json!({ "changed": "person", "mine": mine });
-        assert_eq!(case.create(&format!("/{field}")), kept, "{field}");
-        let case = case.patch(json!({ field: { "mine": null, "new": mine } }));
-        let patched = json!({ "changed": "person", "new": mine });
-        assert_eq!(case.create(&format!("/{field}")), patched, "{field}");
+        "Env" | []             | ["A=1", "B=1", "A=2"] | { "Env": ["A=3"] }           | ["A=3", "B=1"]
+        "Env" | ["A=1"]        | ["A=2", "A=1"]       | {}                            | []
+        "Env" | []             | ["A=1"]              | { "Env": ["A=2", "A=3"] }     | ["A=3"]
+        // By key.
+        "Labels"       | { "a": "1", "b": "1" } | { "a": "1", "b": "2", "c": "3" } | {}                                        | { "b": "2", "c": "3" }
+        "Labels"       | { "a": "1" }           | { "a": "2", "c": "3" }           | { "Labels": { "c": null, "d": "4" } }     | { "a": "2", "d": "4" }
+        "Labels"       | { "a": "1" }           | { "a": "2" }                     | { "Labels": null }                        | null
+        "ExposedPorts" | { "1/tcp": {} }        | { "1/tcp": {}, "2/tcp": {} }     | {}                                        | { "2/tcp": {} }
+        "ExposedPorts" | null                   | { "2/tcp": {} }                  | { "ExposedPorts": { "2/tcp": null, "3/tcp": {} } } | { "3/tcp": {} }
+        "Volumes"      | { "/a": {} }           | { "/a": {}, "/b": {} }           | {}                                        | { "/b": {} }
+        "Volumes"      | { "/a": {} }           | { "/a": {} }                     | { "Volumes": { "/c": {} } }               | { "/c": {} }
+        // By value.
+        "User"       | "nginx" | "nginx" | {}                        | null
+        "User"       | "nginx" | "me"    | {}                        | "me"
+        "User"       | "nginx" | "me"    | { "User": "nginx" }       | "nginx"
+        "User"       | "nginx" | "me"    | { "User": null }          | null
+        "WorkingDir" | "/app"  | "/app"  | {}                        | null
+        "WorkingDir" | "/app"  | "/srv"  | {}                        | "/srv"
+        "StopSignal" | "TERM"  | "TERM"  | {}                        | null
+        "StopSignal" | "TERM"  | "QUIT"  | {}                        | "QUIT"
+        // Create does not take it from the image (moby `daemon/commit.go`, `merge`).
+        "Shell"      | ["sh"]  | ["sh"]  | {}                        | ["sh"]
+        "#,
+    ) {
+        let name = field.as_str().expect("a name");
+        let case = Case::new().base(name, base).mine(name, mine).patch(patch);
+        assert_eq!(case.create(&format!("/{name}")), sent, "{case:?}");
     }
 }
 
-#[test]
-fn values_follow_the_image_unless_a_person_set_them() {
-    for (field, theirs, mine) in [
-        ("User", "nginx", "1000:1000"),
-        ("WorkingDir", "/app", "/srv"),
-        ("StopSignal", "SIGQUIT", "SIGINT"),
-    ] {
-        let case = |value: &str| {
-            let case = Case::new().base(field, json!(theirs));
-            case.mine(field, json!(value))
-        };
-        let sent = |case: Case| case.create(&format!("/{field}"));
-        assert_eq!(sent(case(theirs)), Value::Null, "{field}");
-        assert_eq!(sent(case(mine)), json!(mine), "{field}");
-        let patched = |value: Value| sent(case(mine).patch(json!({ field: value })));
-        assert_eq!(patched(Value::Null), Value::Null, "{field}");
-        assert_eq!(patched(json!(theirs)), json!(theirs), "{field}");
-    }
-    // Create does not take it from the image (moby `daemon/commit.go`, `merge`).
-    let shell = json!(["/bin/bash", "-c"]);
-    let case = Case::new().base("Shell", shell.clone());
-    assert_eq!(case.mine("Shell", shell.clone()).create("/Shell"), shell);
-}
-
-/// Of a pair, `-` is null (for the patch) or left out (where sent), `.` untouched, `[]` the empty
-/// list, `""` the list of one empty text, and a name the list of that name.
+/// Entrypoint and Cmd of the old image, of the container, of the patch, and what is sent.
 #[test]
 fn entrypoint_and_cmd() {
-    const TABLE: &str = r#"
-        e1 c2 | e1 c2 | . .   | - -   | both from the image
-        e1 c2 | e1 c1 | . .   | - c1  | a Cmd of one's own
-        e1 c2 | e2 -  | . .   | e2 -  | one's own Entrypoint shuts out the image's Cmd
-        e1 c2 | e2 c2 | . .   | e2 c2 | so a Cmd beside it was given, though it equals the image's
-        e1 c2 | e1 -  | . .   | e1 -  | no Cmd over a set one: the Entrypoint was given
-        e1 c2 | e1 [] | . .   | e1 [] | an empty Cmd over a set one: the same
-        e1 c2 | - c1  | . .   | "" c1 | a cleared Entrypoint shows as null
-        e1 c2 | - c2  | . .   | "" c2 | a Cmd beside it had to be given
-        e1 c2 | [] c2 | . .   | [] -  | an empty one lets the image's Cmd through
-        e1 c2 | [] c1 | . .   | [] c1 | an empty one with a Cmd of one's own
-        -  c2 | -  c2 | . .   | - -   | an image without an Entrypoint
-        -  c2 | e2 c2 | . .   | e2 c2 | an Entrypoint where the image has none
-        e1 -  | e1 c1 | . .   | - c1  | a Cmd where the image has none
-        e1 c2 | e1 c1 | . c3  | - c3  | the patch's Cmd comes first
-        e1 c2 | e1 c1 | e3 .  | e3 c1 | the patch's Entrypoint leaves a Cmd of one's own
-        e1 c2 | e1 c2 | e3 .  | e3 -  | but shuts out the image's
-        e1 c2 | e2 c1 | - -   | - -   | null goes back to the image
-        e1 c2 | e2 c1 | "" .  | "" c1 | the patch clears the Entrypoint
-    "#;
-    let value = |token: &str| match token {
-        "-" => Value::Null,
-        "[]" => json!([]),
-        token => json!([token.trim_matches('"')]),
-    };
-    let mut rows = 0;
-    for row in TABLE.lines().filter(|row| !row.trim().is_empty()) {
-        let pairs: Vec<Vec<&str>> = row
-            .split('|')
-            .map(|p| p.split_whitespace().collect())
-            .collect();
-        let mut case = Case::new();
-        let mut patch = Object::new();
-        for (at, field) in ["Entrypoint", "Cmd"].into_iter().enumerate() {
-            let case_of_field = case.base(field, value(pairs[0][at]));
-            case = case_of_field.mine(field, value(pairs[1][at]));
-            if pairs[2][at] != "." {
-                patch.insert(field.to_owned(), value(pairs[2][at]));
-            }
-        }
-        let case = case.patch(Value::Object(patch));
+    for [e, c, my_e, my_c, patch, to_e, to_c, why] in table(
+        r#"
+        ["e"] | ["c"] | ["e"] | ["c"] | {}                                   | null  | null  | "both from the image"
+        ["e"] | ["c"] | ["e"] | ["d"] | {}                                   | null  | ["d"] | "a Cmd of one's own"
+        ["e"] | ["c"] | ["f"] | null  | {}                                   | ["f"] | null  | "one's own Entrypoint shuts out the image's Cmd"
+        ["e"] | ["c"] | ["f"] | ["c"] | {}                                   | ["f"] | ["c"] | "so a Cmd beside it was given, though it equals the image's"
+        ["e"] | ["c"] | ["e"] | null  | {}                                   | ["e"] | null  | "no Cmd over a set one: the Entrypoint was given"
+        ["e"] | ["c"] | ["e"] | []    | {}                                   | ["e"] | []    | "the same of an empty one"
+        ["e"] | ["c"] | null  | ["d"] | {}                                   | [""]  | ["d"] | "a cleared Entrypoint shows as null"
+        ["e"] | ["c"] | null  | ["c"] | {}                                   | [""]  | ["c"] | "a Cmd beside it had to be given"
+        ["e"] | ["c"] | []    | ["c"] | {}                                   | []    | null  | "an empty Entrypoint lets the image's Cmd through"
+        ["e"] | ["c"] | []    | ["d"] | {}                                   | []    | ["d"] | "an empty Entrypoint, a Cmd of one's own"
+        null  | ["c"] | null  | ["c"] | {}                                   | null  | null  | "an image without an Entrypoint"
+        null  | ["c"] | ["f"] | ["c"] | {}                                   | ["f"] | ["c"] | "an Entrypoint where the image has none"
+        ["e"] | null  | ["e"] | ["d"] | {}                                   | null  | ["d"] | "a Cmd where the image has none"
+        ["e"] | ["c"] | ["e"] | ["d"] | { "Cmd": ["p"] }                     | null  | ["p"] | "the patch's Cmd comes first"
+        ["e"] | ["c"] | ["e"] | ["d"] | { "Entrypoint": ["p"] }              | ["p"] | ["d"] | "the patch's Entrypoint leaves a Cmd of one's own"
+        ["e"] | ["c"] | ["e"] | ["c"] | { "Entrypoint": ["p"] }              | ["p"] | null  | "but shuts out the image's"
+        ["e"] | ["c"] | ["f"] | ["d"] | { "Entrypoint": [""] }               | [""]  | ["d"] | "the patch clears the Entrypoint"
+        ["e"] | ["c"] | ["f"] | ["d"] | { "Entrypoint": null, "Cmd": null }  | null  | null  | "null goes back to the image"
+        ["e"] | ["c"] | ["f"] | ["d"] | { "Entrypoint": "p", "Cmd": "q" }    | ["p"] | ["q"] | "one text is a list of one"
+        "#,
+    ) {
+        let case = Case::new().base("Entrypoint", e).base("Cmd", c);
+        let case = case.mine("Entrypoint", my_e).mine("Cmd", my_c).patch(patch);
         let sent = [case.create("/Entrypoint"), case.create("/Cmd")];
-        assert_eq!(sent, [value(pairs[3][0]), value(pairs[3][1])], "{row}");
-        rows += 1;
+        assert_eq!(sent, [to_e, to_c], "{why}");
     }
-    assert_eq!(rows, 18);
-    let case = Case::new().patch(json!({ "Entrypoint": "sh", "Cmd": "-l" }));
-    assert_eq!(
-        case.create("/Entrypoint"),
-        json!(["sh"]),
-        "one text is a list of one"
-    );
-    assert_eq!(case.create("/Cmd"), json!(["-l"]));
 }
 
 #[test]
 fn a_health_check_is_merged_by_sub_field() {
     let theirs = json!({
-        "Test": ["CMD", "curl", "-f", "localhost"], "Interval": 1, "Timeout": 2,
-        "StartPeriod": 3, "StartInterval": 4, "Retries": 5,
+        "Test": ["CMD", "true"], "Interval": 1, "Timeout": 2, "StartPeriod": 3, "StartInterval": 4,
+        "Retries": 5,
     });
-    let case = |field: &str, mine: &Value| {
-        let case = Case::new().base("Healthcheck", theirs.clone());
-        let case = case.mine("Healthcheck", theirs.clone());
-        case.mine(&format!("Healthcheck/{field}"), mine.clone())
-    };
     for (field, same) in theirs.as_object().expect("an object") {
-        assert_eq!(
-            case(field, same).create("/Healthcheck"),
-            Value::Null,
-            "{field}"
-        );
-        let mine = if field == "Test" {
-            json!(["NONE"])
-        } else {
-            json!(9)
+        let case = |mine: &Value| {
+            let case = Case::new().base("Healthcheck", theirs.clone());
+            let case = case.mine("Healthcheck", theirs.clone());
+            case.mine(&format!("Healthcheck/{field}"), mine.clone())
         };
-        let changed = case(field, &mine);
-        assert_eq!(changed.create("/Healthcheck"), json!({ field: mine }));
-        let patched = changed.patch(json!({ "Healthcheck": { field: 7 } }));
+        assert_eq!(case(same).create("/Healthcheck"), Value::Null, "{field}");
+        let mine = json!("mine");
+        assert_eq!(case(&mine).create("/Healthcheck"), json!({ field: mine }));
+        let patched = case(&mine).patch(json!({ "Healthcheck": { field: 7 } }));
         assert_eq!(patched.create("/Healthcheck"), json!({ field: 7 }));
     }
 }
 
 #[test]
 fn a_host_name_is_left_out_where_the_engine_refuses_it() {
-    let mode = |key: &str, mode: &str| json!({ "HostConfig": { key: mode } });
-    for (patch, sent) in [
-        (json!({}), json!("broker-1")),
-        (mode("NetworkMode", "host"), json!("broker-1")),
-        (mode("NetworkMode", "container:abc"), Value::Null),
-        (mode("UTSMode", "host"), Value::Null),
-    ] {
-        let case = |case: Case| case.mine("Hostname", json!("broker-1"));
-        let patched = case(Case::new()).patch(patch.clone());
-        assert_eq!(patched.create("/Hostname"), sent, "{patch}");
+    for [patch, sent] in table(
+        r#"
+        {}                                                    | "broker-1"
+        { "HostConfig": { "NetworkMode": "host" } }           | "broker-1"
+        { "HostConfig": { "NetworkMode": "container:abc" } }  | null
+        { "HostConfig": { "UTSMode": "host" } }               | null
+        "#,
+    ) {
         let mut original = Case::new();
         for (key, mode) in patch["HostConfig"].as_object().into_iter().flatten() {
             original = original.host(key, mode.clone());
         }
-        assert_eq!(case(original).create("/Hostname"), sent, "{patch}");
+        for case in [original, Case::new().patch(patch)] {
+            let case = case.mine("Hostname", json!("broker-1"));
+            let case = case.mine("Domainname", json!("broker-1"));
+            assert_eq!(case.create("/Hostname"), sent, "{case:?}");
+            assert_eq!(case.create("/Domainname"), sent, "{case:?}");
+        }
     }
     // A name in the patch is for the engine to refuse.
     let patch = json!({ "Hostname": "new", "HostConfig": { "UTSMode": "host" } });
@@ -190,19 +125,11 @@ fn a_host_name_is_left_out_where_the_engine_refuses_it() {
 
 #[test]
 fn labels_about_the_image_are_made_anew() {
-    let label = "com.docker.compose.image";
-    let case = |value: &str| {
-        let labels =
-            json!({ label: value, "com.docker.compose.project": "shop", MARKER_LABEL: "{}" });
-        Case::new().mine("Labels", labels)
-    };
-    let sent = json!({ label: "sha256:new", "com.docker.compose.project": "shop" });
-    assert_eq!(case("sha256:old").create("/Labels"), sent);
-    assert_eq!(
-        case("sha256:old")
-            .base("Labels", Value::Null)
-            .create("/Labels"),
-        sent
-    );
-    assert_eq!(Case::new().create("/Labels"), Value::Null);
+    let [compose, project] = ["com.docker.compose.image", "com.docker.compose.project"];
+    for base in [Value::Null, json!({ "maintainer": "NGINX" })] {
+        let labels = json!({ compose: "sha256:old", project: "shop", MARKER_LABEL: "{}" });
+        let case = Case::new().base("Labels", base).mine("Labels", labels);
+        let sent = json!({ compose: "sha256:new", project: "shop" });
+        assert_eq!(case.create("/Labels"), sent);
+    }
 }

@@ -145,24 +145,17 @@ fn a_patch_merges_mounts_by_target() {
         { "Binds": ["a:/a"], "Mounts": [{ "Target": "/a" }] } | ["data:/data:nocopy", "/srv:/srv", "a:/a", "old:/cache:nocopy"]  | ["/more", "/a"]      | ["/run"]
         "#,
     ) {
-        let case = case(
-            json!(["data:/data", "/srv:/srv"]),
-            more.clone(),
-            printed.clone(),
-        )
-        .host("Tmpfs", json!({ "/run": "" }))
-        .patch(json!({ "HostConfig": patch }));
-        let host = case.create("/HostConfig");
+        let binds_before = json!(["data:/data", "/srv:/srv"]);
+        let case = case(binds_before, more.clone(), printed.clone());
+        let case = case.host("Tmpfs", json!({ "/run": "" }));
+        let host = case
+            .patch(json!({ "HostConfig": patch }))
+            .create("/HostConfig");
         let list = |field: &str| host[field].as_array().into_iter().flatten();
-        let at: Value = list("Mounts")
-            .map(|mount| mount["Target"].clone())
-            .collect();
+        let at: Value = list("Mounts").map(|m| m["Target"].clone()).collect();
         let in_memory = host["Tmpfs"].as_object().into_iter().flatten();
         let in_memory: Value = in_memory.map(|(at, _)| at.clone()).collect();
-        assert_eq!(
-            [&host["Binds"], &at, &in_memory],
-            [&binds, &mounts, &tmpfs],
-            "{patch}"
-        );
+        let sent = [host["Binds"].clone(), at, in_memory];
+        assert_eq!(sent, [binds, mounts, tmpfs], "{patch}");
     }
 }

@@ -89,15 +89,20 @@ fn the_main_network_is_first_and_keyed_as_its_mode_says() {
 
 #[test]
 fn create_takes_one_network_below_1_44() {
-    let case_of = on_two().api(OLD_API);
+    let case_of_two = on_two().api(OLD_API);
     assert_eq!(
-        endpoints(&case_of),
+        endpoints(&case_of_two),
         json!({ "app": { "Aliases": ["www"] } })
     );
     let back = ("b2".to_owned(), json!({ "Aliases": ["api"] }));
-    assert_eq!(case_of.plan().connect, [back]);
+    assert_eq!(case_of_two.plan().connect, [back]);
     let first = ApiVersion::MANY_NETWORKS_IN_CREATE;
     assert_eq!(on_two().api(first).plan().connect, []);
+    // What is connected after create counts as a change, too.
+    let patch = json!({ "NetworkingConfig": { "EndpointsConfig": { "b2": { "Aliases": null } } } });
+    let mut case_of_two = case_of_two.patch(patch);
+    case_of_two.new_image = image("sha256:old", "1.27");
+    assert!(case_of_two.plan().changed);
     // Without an endpoint in create it would join its main network, which was disconnected.
     let disconnected = case("app", json!({ "back": endpoint("b2", &json!({})) }));
     assert_eq!(endpoints(&disconnected.api(OLD_API)), json!({ "b2": {} }));
@@ -119,8 +124,13 @@ fn a_configured_mac_address_is_sent_where_the_version_takes_it() {
         ] {
             let case = on_two().api(api).mine("MacAddress", json!("02::1"));
             let case = case.patch(patch.clone());
-            let [container, app] = [case.create("/MacAddress"), endpoints(&case)["app"].take()];
-            assert_eq!([&container, &app["MacAddress"]], sent, "{patch} {api}");
+            let (container, sent_to) = (case.create("/MacAddress"), endpoints(&case));
+            assert_eq!(
+                [&container, &sent_to["app"]["MacAddress"]],
+                sent,
+                "{patch} {api}"
+            );
+            assert_eq!(sent_to["b2"]["MacAddress"], Value::Null, "{patch} {api}");
         }
     }
 }

@@ -10,12 +10,14 @@ use super::{MARKER_LABEL, Object};
 /// The label in which compose records the ID of the image that a container was made from.
 const COMPOSE_IMAGE: &str = "com.docker.compose.image";
 
-/// The replacement's `Config` before the patch: `mine` without what came from `base`.
+/// The replacement's `Config` before the patch: `mine` without what came from `base`, and without
+/// what the engine refuses beside `host_config`.
 pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Object {
     let mut config = mine.clone();
     command(&mut config, base);
     env(&mut config, base);
-    for field in ["User", "WorkingDir", "StopSignal", "Shell"] {
+    // Not Shell: create never takes it from the image, so a container's Shell is a person's.
+    for field in ["User", "WorkingDir", "StopSignal"] {
         if config.get(field) == base.get(field) {
             config.shift_remove(field);
         }
@@ -60,7 +62,7 @@ fn hostname_is_refused(host_config: &Object) -> bool {
 ///
 /// - `Entrypoint` null over a set base: it was sent as `[""]` (no entrypoint at all);
 /// - an Entrypoint that a person set shuts out the image's Cmd, so a Cmd beside it is a person's,
-///   even where it equals the image's;
+///   even where it equals the image's (but an empty list lets the image's Cmd through);
 /// - `Cmd` null over a set base: the Entrypoint was given, even where it equals the image's.
 fn command(config: &mut Object, base: &Object) {
     let is_set = |object: &Object, field: &str| {
@@ -71,28 +73,41 @@ fn command(config: &mut Object, base: &Object) {
     };
     let entrypoint_equals = config.get("Entrypoint").unwrap_or(&Value::Null)
         == base.get("Entrypoint").unwrap_or(&Value::Null);
-    let entrypoint_cleared = !is_set(config, "Entrypoint") && is_set(base, "Entrypoint");
+    let entrypoint_cleared =
+        config.get("Entrypoint").is_none_or(Value::is_null) && is_set(base, "Entrypoint");
     let cmd_shut_out = !is_set(config, "Cmd") && is_set(base, "Cmd");
     let entrypoint_is_mine = !entrypoint_equals || (cmd_shut_out && is_set(config, "Entrypoint"));
+    let cmd_is_mine = entrypoint_cleared || (entrypoint_is_mine && is_set(config, "Entrypoint"));
 
     if entrypoint_cleared {
         config.insert("Entrypoint".to_owned(), json!([""]));
     } else if !entrypoint_is_mine {
         config.shift_remove("Entrypoint");
     }
-    if !entrypoint_is_mine && config.get("Cmd") == base.get("Cmd") {
+    if !cmd_is_mine && config.get("Cmd") == base.get("Cmd") {
         config.shift_remove("Cmd");
     }
 }
 
-/// `Env`, by variable: an entry that stands in base just so came from the image.
+/// `Env`, by variable: one whose value stands in base just so came from the image. Of a variable
+/// that stands there twice the last entry counts.
 fn env(config: &mut Object, base: &Object) {
     let Some(from_image) = base.get("Env").and_then(Value::as_array) else {
         return;
     };
     if let Some(env) = config.get_mut("Env").and_then(Value::as_array_mut) {
-        env.retain(|entry| !from_image.contains(entry));
+        let all = env.clone();
+        env.retain(|entry| {
+            let counts = all.iter().rfind(|other| variable(other) == variable(entry));
+            counts.is_none_or(|entry| !from_image.contains(entry))
+        });
     }
+}
+
+/// The variable that an entry of `Env` is about.
+pub(super) fn variable(entry: &Value) -> &str {
+    let entry = entry.as_str().unwrap_or_default();
+    entry.split_once('=').map_or(entry, |(name, _)| name)
 }
 
 /// An object field, by key: an entry that stands in base just so came from the image.

@@ -49,7 +49,8 @@ pub struct Plan {
     /// Networks that this API version cannot take in create: `(network, endpoint settings)`, to
     /// be connected after it, in this order.
     pub connect: Vec<(String, Value)>,
-    /// The networks (by ID) that the replacement needs and that must exist.
+    /// The networks that the replacement needs and that must exist: by ID, or by name where no
+    /// ID is known yet.
     pub networks: Vec<String>,
     /// Whether the replacement would differ from the original.
     pub changed: bool,
@@ -84,7 +85,7 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
     let kept = replacement(inputs, None)?;
     let wanted = replacement(inputs, Some(inputs.patch))?;
     let same_image = inputs.container.get("Image") == inputs.new_image.get("Id");
-    let changed = !same_image || kept.body != wanted.body;
+    let changed = !same_image || kept.body != wanted.body || kept.connect != wanted.connect;
     warnings.extend(wanted.warnings);
     Ok(Plan {
         create: Value::Object(wanted.body),
@@ -128,35 +129,27 @@ fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacemen
     let nothing = Object::new();
     let base = image_config(inputs.old_image).unwrap_or(&nothing);
 
-    let mut body = config::inherit(object(container, "Config")?, base, host_config);
-    body.insert("Image".to_owned(), Value::from(inputs.reference));
-    let host = mounts::inherit(host_config, container);
-    body.insert(
-        "HostConfig".to_owned(),
-        Value::Object(networks::translate_links(host)),
-    );
-    let endpoints = networks::inherit(container);
-    let networks = endpoints
-        .iter()
-        .filter_map(|endpoint| endpoint.network_id.clone())
-        .collect();
-    let endpoints = endpoints
-        .into_iter()
-        .filter(|endpoint| !endpoint.key.is_empty())
-        .map(|endpoint| (endpoint.key, endpoint.settings));
-    body.insert(
-        "NetworkingConfig".to_owned(),
-        serde_json::json!({ "EndpointsConfig": endpoints.collect::<Object>() }),
-    );
+    let mut host = mounts::inherit(host_config, container);
+    networks::translate_links(&mut host);
+    let mut networks = networks::Networks::inherit(container);
     if let Some(patch) = patch {
-        patch::apply(&mut body, patch, &mut warnings)?;
+        patch::apply_host_config(&mut host, patch)?;
+        networks.patch(patch, &host);
+    }
+    mounts::attach_rest(&mut host, host_config, container);
+    let mut body = config::inherit(object(container, "Config")?, base, &host);
+    if let Some(patch) = patch {
+        patch::apply_config(&mut body, patch, &mut warnings);
     }
     config::follow_image(&mut body, inputs.new_image);
-    let connect = networks::split(&mut body, inputs.api);
+    body.insert("Image".to_owned(), Value::from(inputs.reference));
+    body.insert("HostConfig".to_owned(), Value::Object(host));
+    let references = networks.references();
+    let connect = networks.write(&mut body, inputs.api);
     Ok(Replacement {
         body,
         connect,
-        networks,
+        networks: references,
         warnings,
     })
 }

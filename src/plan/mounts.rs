@@ -7,47 +7,63 @@ use serde_json::{Value, json};
 
 use super::Object;
 
-/// `HostConfig` with the original's mounts made explicit: named entries of `Binds` and `Mounts`
-/// stay as they are but for nocopy, anonymous ones get their volume's name, and volumes that
-/// stand in neither (an image's `VOLUME`, `VolumesFrom`) are added to `Binds`.
+/// `HostConfig` with the original's own mounts made explicit: named entries of `Binds` and
+/// `Mounts` stay as they are but for nocopy, anonymous ones get their volume's name.
 pub(super) fn inherit(host_config: &Object, container: &Value) -> Object {
     let mut host = host_config.clone();
     let points = Points::of(container);
-    let mut covered = Vec::new();
     if let Some(binds) = host.get_mut("Binds").and_then(Value::as_array_mut) {
         for bind in binds {
             if let Some(text) = bind.as_str() {
-                let (target, text) = points.bind(text);
-                covered.push(target);
-                *bind = Value::from(text);
+                *bind = Value::from(points.bind(text));
             }
         }
     }
     if let Some(mounts) = host.get_mut("Mounts").and_then(Value::as_array_mut) {
         for mount in mounts.iter_mut().filter_map(Value::as_object_mut) {
-            covered.extend(mount.get("Target").and_then(Value::as_str).map(clean));
             points.mount(mount);
         }
     }
-    let added: Vec<Value> = points
-        .0
-        .iter()
-        .filter(|point| !covered.contains(&clean(&point.target)))
-        .map(|point| Value::from(point.as_bind()))
-        .collect();
-    if !added.is_empty() {
-        match host.get_mut("Binds").and_then(Value::as_array_mut) {
-            Some(binds) => binds.extend(added),
-            None => {
-                host.insert("Binds".to_owned(), Value::Array(added));
-            }
-        }
-    }
-    // The mounts themselves stand there now; the container they came from may be gone.
+    // Its mounts are attached themselves; the container they came from may be gone.
     if host.get("VolumesFrom").is_some_and(|from| !from.is_null()) {
         host.insert("VolumesFrom".to_owned(), Value::Null);
     }
     host
+}
+
+/// Adds to the `Binds` of `host` what stands in none of the original's own entries (the volumes of
+/// an image's `VOLUME` and of `VolumesFrom`), unless something is mounted there by now. It comes
+/// after the patch, which may take away those entries, but none of these volumes.
+pub(super) fn attach_rest(host: &mut Object, host_config: &Object, container: &Value) {
+    let taken = [targets(host), targets(host_config)].concat();
+    let rest: Vec<Value> = Points::of(container)
+        .0
+        .iter()
+        .filter(|point| !taken.contains(&clean(&point.target)))
+        .map(|point| Value::from(point.as_bind()))
+        .collect();
+    if rest.is_empty() {
+        return;
+    }
+    match host.get_mut("Binds").and_then(Value::as_array_mut) {
+        Some(binds) => binds.extend(rest),
+        None => {
+            host.insert("Binds".to_owned(), Value::Array(rest));
+        }
+    }
+}
+
+/// Where the entries of a `HostConfig` mount something.
+pub(super) fn targets(host_config: &Object) -> Vec<String> {
+    let list = |field: &str| host_config.get(field).and_then(Value::as_array);
+    let binds = list("Binds").into_iter().flatten();
+    let mounts = list("Mounts").into_iter().flatten();
+    let tmpfs = host_config.get("Tmpfs").and_then(Value::as_object);
+    let target = |mount: &Value| mount.get("Target").and_then(Value::as_str).map(clean);
+    (binds.filter_map(Value::as_str).map(bind_target))
+        .chain(mounts.filter_map(target))
+        .chain(tmpfs.into_iter().flatten().map(|(at, _)| clean(at)))
+        .collect()
 }
 
 /// The target of an entry of `Binds`: `/target`, `source:/target` or `source:/target:options`.
@@ -59,14 +75,17 @@ pub(super) fn bind_target(bind: &str) -> String {
     )
 }
 
-/// A mount target without trailing slashes, as the engine prints it.
+/// A mount target as the engine prints it (moby `volume/mounts/linux_parser.go`: `path.Clean`).
 pub(super) fn clean(target: &str) -> String {
-    let cleaned = target.trim_end_matches('/');
-    if cleaned.is_empty() {
-        "/".to_owned()
-    } else {
-        cleaned.to_owned()
+    let mut parts = Vec::new();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
     }
+    format!("/{}", parts.join("/"))
 }
 
 /// The volume and bind mounts that the original has, whoever asked for them.
@@ -100,27 +119,19 @@ impl Points {
             .find(|point| point.is_volume && clean(&point.target) == clean(target))
     }
 
-    /// An entry of `Binds`, with its target.
-    fn bind(&self, bind: &str) -> (String, String) {
-        let target = bind_target(bind);
+    /// An entry of `Binds`: a volume gets its name and nocopy.
+    fn bind(&self, bind: &str) -> String {
         let mut parts = bind.splitn(3, ':');
         let first = parts.next().unwrap_or_default();
-        let text = match (parts.next(), parts.next()) {
+        match (parts.next(), parts.next()) {
             // A folder of the host.
             (Some(_), _) if first.starts_with('/') => bind.to_owned(),
             (Some(path), options) => {
-                let options = options
-                    .into_iter()
-                    .flat_map(|o| o.split(','))
-                    .map(str::to_owned);
-                with_nocopy(first, path, options.collect())
+                let options = options.into_iter().flat_map(|o| o.split(','));
+                with_nocopy(first, path, options.map(str::to_owned).collect())
             }
-            (None, _) => match self.at(&target) {
-                Some(point) => point.as_bind(),
-                None => bind.to_owned(),
-            },
-        };
-        (target, text)
+            (None, _) => self.at(bind).map_or(bind.to_owned(), Point::as_bind),
+        }
     }
 
     /// An entry of `Mounts`: a volume gets its name and nocopy.
@@ -174,6 +185,11 @@ impl Point {
         let is_read_only = printed.get("RW") == Some(&Value::Bool(false));
         if is_read_only && !options.iter().any(|option| option == "ro") {
             options.push("ro".to_owned());
+        }
+        // `VolumesFrom` hands it on without a mode.
+        let propagation = text("Propagation");
+        if !matches!(propagation, "" | "rprivate") && !options.iter().any(|o| o == propagation) {
+            options.push(propagation.to_owned());
         }
         Some(Self {
             source: source.to_owned(),

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Object, mounts};
+use super::{Object, config, mounts};
 
 /// Why a body is no patch. The message names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +62,12 @@ const SHAPES: &[(&str, Shape)] = &[
     ("HostConfig", Shape::Object),
     ("HostConfig/Binds", Shape::Texts),
     ("HostConfig/Mounts", Shape::Mounts),
+    ("HostConfig/Tmpfs", Shape::Object),
     ("HostConfig/PortBindings", Shape::Object),
     ("HostConfig/RestartPolicy", Shape::Object),
     ("HostConfig/Sysctls", Shape::Object),
+    ("HostConfig/StorageOpt", Shape::Object),
+    ("HostConfig/Annotations", Shape::Object),
     ("HostConfig/LogConfig", Shape::Object),
     ("HostConfig/Memory", Shape::Integer),
     ("HostConfig/NetworkMode", Shape::Text),
@@ -149,37 +152,19 @@ fn are_mounts(list: &[Value]) -> bool {
         .all(|mount| mount.get("Target").is_some_and(Value::is_string))
 }
 
-/// Applies a checked patch to the create body that the original alone would give.
-pub(super) fn apply(
-    body: &mut Object,
-    patch: &Object,
-    warnings: &mut Vec<String>,
-) -> Result<(), PatchError> {
+/// Applies a checked patch to the `Config` that the original alone would give.
+pub(super) fn apply_config(config: &mut Object, patch: &Object, warnings: &mut Vec<String>) {
     for (field, value) in patch {
         match (field.as_str(), value) {
-            // The image was resolved into the body's reference; our own settings stay with us.
-            ("Image" | "UpgradeConfig", _) => {}
-            ("HostConfig", Value::Object(patch)) => {
-                let host = body
-                    .entry("HostConfig")
-                    .or_insert_with(|| Value::Object(Object::new()));
-                if let Value::Object(host) = host {
-                    apply_host_config(host, patch);
-                }
-            }
-            ("NetworkingConfig", value) => merge(body, field, value, 3),
-            ("HostConfig", _) => {
-                return Err(PatchError {
-                    field: field.clone(),
-                    problem: "an object is expected",
-                });
-            }
-            ("Env", Value::Array(env)) => apply_env(body, env),
+            // The image was resolved into the body's reference; our own settings stay with us;
+            // the other two are no part of `Config`.
+            ("Image" | "UpgradeConfig" | "HostConfig" | "NetworkingConfig", _) => {}
+            ("Env", Value::Array(env)) => apply_env(config, env),
             ("Labels" | "ExposedPorts" | "Volumes" | "Healthcheck", value) => {
-                merge(body, field, value, 1);
+                merge(config, field, value, 1);
             }
             (_, Value::Null) => {
-                body.shift_remove(field);
+                config.shift_remove(field);
             }
             (_, value) => {
                 if !SHAPES.iter().any(|(name, _)| name == field) {
@@ -187,30 +172,37 @@ pub(super) fn apply(
                         "{field}: unknown to Refit, handed on to the engine"
                     ));
                 }
-                body.insert(field.clone(), value.clone());
+                config.insert(field.clone(), value.clone());
             }
         }
     }
-    Ok(())
 }
 
-fn apply_host_config(host: &mut Object, patch: &Object) {
+/// Applies a checked patch to the `HostConfig` that the original alone would give.
+///
+/// # Errors
+/// [`PatchError`] if the patch's own is no object: there is no default to go back to.
+pub(super) fn apply_host_config(host: &mut Object, patch: &Object) -> Result<(), PatchError> {
+    let patch = match patch.get("HostConfig") {
+        None => return Ok(()),
+        Some(Value::Object(patch)) => patch,
+        Some(_) => {
+            return Err(PatchError {
+                field: "HostConfig".to_owned(),
+                problem: "an object is expected",
+            });
+        }
+    };
+    // All of them before any is added: a patch that names a target twice is the engine's to refuse.
+    for target in mounts::targets(patch) {
+        unmount(host, &target);
+    }
     for (field, value) in patch {
+        let field = &spelled(host, field).unwrap_or_else(|| field.clone());
         match (field.as_str(), value) {
-            ("Binds", Value::Array(binds)) => {
-                for bind in binds.iter().filter_map(Value::as_str) {
-                    unmount(host, &mounts::bind_target(bind));
-                    push(host, "Binds", Value::from(bind));
-                }
-            }
-            ("Mounts", Value::Array(added)) => {
+            ("Binds" | "Mounts", Value::Array(added)) => {
                 for mount in added {
-                    let target = mount
-                        .get("Target")
-                        .and_then(Value::as_str)
-                        .unwrap_or_default();
-                    unmount(host, &mounts::clean(target));
-                    push(host, "Mounts", mount.clone());
+                    push(host, field, mount.clone());
                 }
             }
             ("PortBindings" | "Sysctls" | "Tmpfs" | "StorageOpt" | "Annotations", value) => {
@@ -225,9 +217,10 @@ fn apply_host_config(host: &mut Object, patch: &Object) {
             }
         }
     }
+    Ok(())
 }
 
-/// Takes whatever is mounted at `target` out of `Binds` and `Mounts`.
+/// Takes whatever is mounted at `target` out of `Binds`, `Mounts` and `Tmpfs`.
 fn unmount(host: &mut Object, target: &str) {
     if let Some(binds) = host.get_mut("Binds").and_then(Value::as_array_mut) {
         binds.retain(|bind| {
@@ -240,6 +233,9 @@ fn unmount(host: &mut Object, target: &str) {
             let at = mount.get("Target").and_then(Value::as_str);
             at.is_none_or(|at| mounts::clean(at) != target)
         });
+    }
+    if let Some(mounted) = host.get_mut("Tmpfs").and_then(Value::as_object_mut) {
+        mounted.retain(|at, _| mounts::clean(at) != target);
     }
 }
 
@@ -254,29 +250,22 @@ fn push(host: &mut Object, field: &str, value: Value) {
 
 /// `K=V` sets a variable, a bare `K` removes it: the bare name is what tells the engine to leave
 /// out the image's.
-fn apply_env(body: &mut Object, patch: &[Value]) {
-    let variable = |entry: &Value| {
-        let entry = entry.as_str().unwrap_or_default();
-        entry.split('=').next().unwrap_or_default().to_owned()
-    };
-    let mut env = match body.get_mut("Env") {
+fn apply_env(config: &mut Object, patch: &[Value]) {
+    let mut env = match config.get_mut("Env") {
         Some(Value::Array(env)) => std::mem::take(env),
         _ => Vec::new(),
     };
     for entry in patch {
-        match env
-            .iter_mut()
-            .find(|mine| variable(mine) == variable(entry))
-        {
-            Some(mine) => *mine = entry.clone(),
-            None => env.push(entry.clone()),
-        }
+        let is_same = |mine: &Value| config::variable(mine) == config::variable(entry);
+        let at = env.iter().position(is_same).unwrap_or(env.len());
+        env.retain(|mine| !is_same(mine));
+        env.insert(at, entry.clone());
     }
-    body.insert("Env".to_owned(), Value::Array(env));
+    config.insert("Env".to_owned(), Value::Array(env));
 }
 
 /// Merges by key, `depth` objects deep; deeper values replace. `null` removes.
-fn merge(parent: &mut Object, field: &str, patch: &Value, depth: usize) {
+pub(super) fn merge(parent: &mut Object, field: &str, patch: &Value, depth: usize) {
     match patch {
         Value::Null => {
             parent.shift_remove(field);

@@ -1,0 +1,161 @@
+//! Every volume is attached again, by name, and none is attached twice.
+
+use super::*;
+
+/// A container with these `Binds` and `Mounts`; `printed` is what inspect prints as mounted.
+fn case(binds: Value, mounts: Value, printed: Value) -> Case {
+    Case::new()
+        .host("Binds", binds)
+        .host("Mounts", mounts)
+        .container("/Mounts", printed)
+}
+
+/// A volume as inspect prints it.
+fn volume(name: &str, target: &str) -> Value {
+    json!({ "Type": "volume", "Name": name, "Source": "/var/lib/docker/volumes/_data",
+        "Destination": target, "Mode": "", "RW": true, "Propagation": "" })
+}
+
+/// A folder of the host as inspect prints it.
+fn folder(source: &str, target: &str) -> Value {
+    json!({ "Type": "bind", "Source": source, "Destination": target,
+        "Mode": "", "RW": true, "Propagation": "rprivate" })
+}
+
+fn with(mut mount: Value, key: &str, value: Value) -> Value {
+    mount[key] = value;
+    mount
+}
+
+fn binds(case: &Case) -> Value {
+    case.create("/HostConfig/Binds")
+}
+
+fn mounts(case: &Case) -> Value {
+    case.create("/HostConfig/Mounts")
+}
+
+#[test]
+fn named_binds_stay_but_for_nocopy() {
+    for (bind, sent) in [
+        ("data:/data", "data:/data:nocopy"),
+        ("data:/data:ro,z", "data:/data:ro,z,nocopy"),
+        ("data:/data:nocopy", "data:/data:nocopy"),
+        ("data:/data/:rw", "data:/data/:rw,nocopy"),
+        ("/srv:/data:ro,rslave,z", "/srv:/data:ro,rslave,z"),
+        ("/srv/:/data/", "/srv/:/data/"),
+    ] {
+        for printed in [volume("data", "/data"), folder("/srv", "/data")] {
+            let case = case(json!([bind]), Value::Null, json!([printed]));
+            assert_eq!(binds(&case), json!([sent]), "{bind}");
+        }
+    }
+}
+
+#[test]
+fn named_mounts_stay_but_for_nocopy() {
+    let no_copy = json!({ "NoCopy": true });
+    let data = json!({ "Type": "volume", "Source": "data", "Target": "/data", "ReadOnly": true,
+        "VolumeOptions": { "Subpath": "a/b", "NoCopy": false } });
+    let more = json!({ "Type": "volume", "Source": "more", "Target": "/more/" });
+    let srv = json!({ "Type": "bind", "Source": "/srv", "Target": "/srv",
+        "BindOptions": { "Propagation": "rslave" } });
+    let tmpfs = json!({ "Type": "tmpfs", "Target": "/tmp" });
+    let printed = json!([
+        volume("data", "/data"), volume("more", "/more"), folder("/srv", "/srv"),
+        { "Type": "tmpfs", "Destination": "/tmp", "RW": true },
+    ]);
+    let case = case(Value::Null, json!([data, more, srv, tmpfs]), printed);
+    let options = json!({ "Subpath": "a/b", "NoCopy": true });
+    let data = with(data, "VolumeOptions", options);
+    let more = with(more, "VolumeOptions", no_copy);
+    assert_eq!(mounts(&case), json!([data, more, srv, tmpfs]));
+    assert_eq!(binds(&case), Value::Null);
+}
+
+/// Left as it is it would be a new volume; beside itself, a "duplicate mount point".
+#[test]
+fn an_anonymous_volume_is_attached_by_its_name() {
+    let printed = || json!([volume("f00d", "/data")]);
+    let by_name = json!(["f00d:/data:nocopy"]);
+    for target in ["/data", "/data/", "//data", "/x/../data", "/./data"] {
+        let case = |binds, mounts| case(binds, mounts, printed());
+        let bind = case(json!([target]), Value::Null);
+        assert_eq!(binds(&bind), by_name, "{target}");
+        for source in [Value::Null, json!("")] {
+            let mount = json!({ "Type": "volume", "Source": source, "Target": target });
+            let case = case(Value::Null, json!([mount]));
+            let mount = with(mount, "Source", json!("f00d"));
+            let mount = with(mount, "VolumeOptions", json!({ "NoCopy": true }));
+            assert_eq!(mounts(&case), json!([mount]));
+            assert_eq!(binds(&case), Value::Null, "{target}");
+        }
+    }
+    // The image's VOLUME, or `Config.Volumes` of the request.
+    for config in [Value::Null, json!({ "/data": {} })] {
+        let case = case(Value::Null, Value::Null, printed()).mine("Volumes", config);
+        assert_eq!(binds(&case), by_name);
+    }
+}
+
+#[test]
+fn volumes_from_become_the_mounts_themselves() {
+    let printed = json!([
+        volume("own", "/own"),
+        with(volume("logs", "/logs"), "RW", json!(false)),
+        with(volume("conf", "/conf"), "Mode", json!("z")),
+        folder("/srv", "/srv"),
+        with(folder("/etc/x", "/etc/x"), "Propagation", json!("rslave")),
+    ]);
+    let case = case(json!(["own:/own"]), Value::Null, printed);
+    let case = case.host("VolumesFrom", json!(["store:ro"]));
+    assert_eq!(
+        binds(&case),
+        json!([
+            "own:/own:nocopy",
+            "logs:/logs:ro,nocopy",
+            "conf:/conf:z,nocopy",
+            "/srv:/srv",
+            "/etc/x:/etc/x:rslave",
+        ])
+    );
+    assert_eq!(case.create("/HostConfig/VolumesFrom"), Value::Null);
+}
+
+/// Also across `Binds`, `Mounts` and `Tmpfs`, so that nothing is mounted twice. What no entry of
+/// the original's own asked for, here `/cache`, stays unless something else is mounted there.
+#[test]
+fn a_patch_merges_mounts_by_target() {
+    let printed = json!([
+        volume("data", "/data"),
+        folder("/srv", "/srv"),
+        volume("more", "/more"),
+        volume("old", "/cache"),
+    ]);
+    let more = json!([{ "Type": "volume", "Source": "more", "Target": "/more" }]);
+    // The last row is for the engine to refuse.
+    for [patch, binds, mounts, tmpfs] in table(
+        r#"
+        {}                                                 | ["data:/data:nocopy", "/srv:/srv", "old:/cache:nocopy"]             | ["/more"]            | ["/run"]
+        { "Binds": ["new:/new", "other:/data/:ro"] }       | ["/srv:/srv", "new:/new", "other:/data/:ro", "old:/cache:nocopy"]   | ["/more"]            | ["/run"]
+        { "Binds": ["/h:/more", "/h:/run", "/h:/srv"] }    | ["data:/data:nocopy", "/h:/more", "/h:/run", "/h:/srv", "old:/cache:nocopy"] | []           | []
+        { "Mounts": [{ "Target": "/cache/" }] }            | ["data:/data:nocopy", "/srv:/srv"]                                  | ["/more", "/cache/"] | ["/run"]
+        { "Tmpfs": { "/cache": "", "/srv": "", "/more": "" } } | ["data:/data:nocopy"]                                           | []                   | ["/run", "/cache", "/srv", "/more"]
+        { "Binds": null, "Mounts": null, "Tmpfs": null }   | ["old:/cache:nocopy"]                                               | []                   | []
+        { "Binds": ["a:/a"], "Mounts": [{ "Target": "/a" }] } | ["data:/data:nocopy", "/srv:/srv", "a:/a", "old:/cache:nocopy"]  | ["/more", "/a"]      | ["/run"]
+        "#,
+    ) {
+        let binds_before = json!(["data:/data", "/srv:/srv"]);
+        let case = case(binds_before, more.clone(), printed.clone());
+        let case = case.host("Tmpfs", json!({ "/run": "" }));
+        let host = case
+            .patch(json!({ "HostConfig": patch }))
+            .create("/HostConfig");
+        let list = |field: &str| host[field].as_array().into_iter().flatten();
+        let at: Value = list("Mounts").map(|m| m["Target"].clone()).collect();
+        let in_memory = host["Tmpfs"].as_object().into_iter().flatten();
+        let in_memory: Value = in_memory.map(|(at, _)| at.clone()).collect();
+        let sent = [host["Binds"].clone(), at, in_memory];
+        assert_eq!(sent, [binds, mounts, tmpfs], "{patch}");
+    }
+}

@@ -1,0 +1,189 @@
+//! Endpoints: what a person configured, under the key that the engine matches.
+
+use super::*;
+
+/// An endpoint as inspect prints it, with what a person configured.
+fn endpoint(id: &str, configured: &Value) -> Value {
+    let mut endpoint = json!({
+        "IPAMConfig": null, "Links": null, "Aliases": null, "DriverOpts": null, "GwPriority": 0,
+        "NetworkID": id, "EndpointID": "e", "Gateway": "10.0.0.1", "IPAddress": "10.0.0.2",
+        "IPPrefixLen": 24, "MacAddress": "02:42:0a:00:00:02", "DNSNames": ["web", "4cf5a1f9d8b3"],
+    });
+    for (key, value) in configured.as_object().expect("an object") {
+        endpoint[key] = value.clone();
+    }
+    endpoint
+}
+
+fn case(mode: &str, networks: Value) -> Case {
+    Case::new()
+        .host("NetworkMode", json!(mode))
+        .container("/NetworkSettings/Networks", networks)
+}
+
+/// On `app` (ID `a1`) and on `back` (ID `b2`).
+fn on_two() -> Case {
+    let app = endpoint("a1", &json!({ "Aliases": ["www", "4cf5a1f9d8b3"] }));
+    let back = endpoint("b2", &json!({ "Aliases": ["api"] }));
+    case("app", json!({ "back": back, "app": app }))
+}
+
+fn endpoints(case: &Case) -> Value {
+    case.create("/NetworkingConfig/EndpointsConfig")
+}
+
+#[test]
+fn the_mode_alone_makes_an_endpoint_without_settings() {
+    for (mode, name) in [
+        ("bridge", "bridge"),
+        ("default", "bridge"),
+        ("default", "default"),
+        ("host", "host"),
+        ("none", "none"),
+        ("app", "app"),
+        ("a1", "app"),
+    ] {
+        // The short ID is no alias of a person's.
+        let configured = json!({ "Aliases": ["4cf5a1f9d8b3"] });
+        let case = case(mode, json!({ name: endpoint("a1", &configured) }));
+        assert_eq!(endpoints(&case), json!({}), "{mode}");
+        assert_eq!(case.create("/HostConfig/NetworkMode"), json!(mode));
+        assert_eq!(case.plan().networks, ["a1"], "{mode}");
+    }
+    let case = case(
+        "container:abc",
+        json!({ "app": endpoint("a1", &json!({})) }),
+    );
+    assert_eq!(endpoints(&case), json!({}));
+    assert_eq!(case.plan().networks, [""; 0]);
+}
+
+#[test]
+fn what_a_person_configured_is_kept() {
+    let configured = json!({
+        "IPAMConfig": { "IPv4Address": "10.0.0.9" }, "Aliases": ["www"], "Links": ["db:database"],
+        "DriverOpts": { "k": "v" }, "GwPriority": 5,
+    });
+    let case = case("app", json!({ "app": endpoint("a1", &configured) }));
+    assert_eq!(endpoints(&case), json!({ "app": configured }));
+}
+
+#[test]
+fn the_main_network_is_first_and_keyed_as_its_mode_says() {
+    for mode in ["app", "a1"] {
+        let plan = on_two().host("NetworkMode", json!(mode)).plan();
+        assert_eq!(
+            plan.create["NetworkingConfig"].to_string(),
+            format!(
+                r#"{{"EndpointsConfig":{{"{mode}":{{"Aliases":["www"]}},"b2":{{"Aliases":["api"]}}}}}}"#
+            )
+        );
+        assert_eq!(plan.networks, ["a1", "b2"]);
+    }
+    // Never started: no IDs yet.
+    let unjoined = endpoint("", &json!({}));
+    let case = case("app", json!({ "app": unjoined, "back": unjoined }));
+    assert_eq!(endpoints(&case), json!({ "app": {}, "back": {} }));
+    assert_eq!(case.plan().networks, ["app", "back"]);
+}
+
+#[test]
+fn create_takes_one_network_below_1_44() {
+    let case_of_two = on_two().api(OLD_API);
+    assert_eq!(
+        endpoints(&case_of_two),
+        json!({ "app": { "Aliases": ["www"] } })
+    );
+    let back = ("b2".to_owned(), json!({ "Aliases": ["api"] }));
+    assert_eq!(case_of_two.plan().connect, [back]);
+    let first = ApiVersion::MANY_NETWORKS_IN_CREATE;
+    assert_eq!(on_two().api(first).plan().connect, []);
+    // What is connected after create counts as a change, too.
+    let patch = json!({ "NetworkingConfig": { "EndpointsConfig": { "b2": { "Aliases": null } } } });
+    let mut case_of_two = case_of_two.patch(patch);
+    case_of_two.new_image = image("sha256:old", "1.27");
+    assert!(case_of_two.plan().changed);
+    // Without an endpoint in create it would join its main network, which was disconnected.
+    let disconnected = case("app", json!({ "back": endpoint("b2", &json!({})) }));
+    assert_eq!(endpoints(&disconnected.api(OLD_API)), json!({ "b2": {} }));
+}
+
+#[test]
+fn a_configured_mac_address_is_sent_where_the_version_takes_it() {
+    for [patch, mac] in table(
+        r#"
+        {}                                                                          | "02::1"
+        { "MacAddress": "02::2" }                                                   | "02::2"
+        { "MacAddress": null }                                                      | null
+        { "NetworkingConfig": { "EndpointsConfig": { "a1": { "MacAddress": "3" } } } } | "3"
+        "#,
+    ) {
+        for (api, sent) in [
+            (NEW_API, [&Value::Null, &mac]),
+            (OLD_API, [&mac, &Value::Null]),
+        ] {
+            let case = on_two().api(api).mine("MacAddress", json!("02::1"));
+            let case = case.patch(patch.clone());
+            let (container, sent_to) = (case.create("/MacAddress"), endpoints(&case));
+            assert_eq!(
+                [&container, &sent_to["app"]["MacAddress"]],
+                sent,
+                "{patch} {api}"
+            );
+            assert_eq!(sent_to["b2"]["MacAddress"], Value::Null, "{patch} {api}");
+        }
+    }
+}
+
+#[test]
+fn links_are_translated() {
+    let links = json!(["/db:/web/database", "/cache:/web/cache", "plain:alias"]);
+    let case = Case::new().host("Links", links);
+    let sent = json!(["db:database", "cache:cache", "plain:alias"]);
+    assert_eq!(case.create("/HostConfig/Links"), sent);
+}
+
+/// Whether the patch calls a network by its name or its ID.
+#[test]
+fn a_patch_merges_endpoints_by_network_and_setting() {
+    // The mode still joins a main network that the patch removes.
+    for [patch, sent, networks] in table(
+        r#"
+        { "app": { "Links": ["a:b"] } }  | { "app": { "Aliases": ["www"], "Links": ["a:b"] }, "b2": { "Aliases": ["api"] } } | ["a1", "b2"]
+        { "a1": { "Aliases": null } }    | { "app": {}, "b2": { "Aliases": ["api"] } }                                       | ["a1", "b2"]
+        { "app": null }                  | { "app": {}, "b2": { "Aliases": ["api"] } }                                       | ["a1", "b2"]
+        { "back": { "Aliases": ["x"] } } | { "app": { "Aliases": ["www"] }, "b2": { "Aliases": ["x"] } }                     | ["a1", "b2"]
+        { "b2": { "Aliases": ["x"] } }   | { "app": { "Aliases": ["www"] }, "b2": { "Aliases": ["x"] } }                     | ["a1", "b2"]
+        { "back": null, "new": {} }      | { "app": { "Aliases": ["www"] }, "new": {} }                                      | ["a1", "new"]
+        { "b2": null, "unknown": null }  | { "app": { "Aliases": ["www"] } }                                                 | ["a1"]
+        null                             | {}                                                                                | ["a1"]
+        "#,
+    ) {
+        let case = on_two().patch(json!({ "NetworkingConfig": { "EndpointsConfig": patch } }));
+        assert_eq!(endpoints(&case), sent, "{patch}");
+        assert_eq!(json!(case.plan().networks), networks, "{patch}");
+    }
+    // Where create is given endpoints, the mode makes none.
+    let patch = json!({ "NetworkingConfig": { "EndpointsConfig": { "new": {} } } });
+    let case = Case::new().patch(patch);
+    assert_eq!(endpoints(&case), json!({ "bridge": {}, "new": {} }));
+}
+
+#[test]
+fn another_network_mode_takes_the_main_networks_place() {
+    for [mode, sent, networks] in table(
+        r#"
+        "app"           | { "app": { "Aliases": ["www"] }, "b2": { "Aliases": ["api"] } } | ["a1", "b2"]
+        "a1"            | { "a1": { "Aliases": ["www"] }, "b2": { "Aliases": ["api"] } }  | ["a1", "b2"]
+        "other"         | { "other": {}, "b2": { "Aliases": ["api"] } }                   | ["other", "b2"]
+        "back"          | { "back": { "Aliases": ["api"] } }                              | ["b2"]
+        "host"          | {}                                                              | ["host"]
+        "none"          | {}                                                              | ["none"]
+        "container:abc" | {}                                                              | []
+        "#,
+    ) {
+        let case = on_two().patch(json!({ "HostConfig": { "NetworkMode": mode } }));
+        assert_eq!(endpoints(&case), sent, "{mode}");
+        assert_eq!(json!(case.plan().networks), networks, "{mode}");
+    }
+}

@@ -375,6 +375,108 @@ fn a_port_and_an_address_that_the_engine_chose_anew_are_told() {
 }
 
 #[test]
+fn what_a_person_set_stays() {
+    let scenario = Scenario::new("settings");
+    let (name, other, back, front) = (
+        scenario.named("db"),
+        scenario.named("other"),
+        scenario.named("back"),
+        scenario.named("front"),
+    );
+    scenario.docker(&["network", "create", "--subnet", "10.211.10.0/24", &back]);
+    scenario.docker(&["network", "create", "--subnet", "10.211.11.0/24", &front]);
+    scenario.run(&["--name", &other, "-v", "/from", "redis:7.0"]);
+    let named = format!("{}:/named:ro", scenario.named("data"));
+    let flags = "--add-host=db:10.0.0.1 --cap-add=NET_ADMIN --cap-drop=MKNOD --cpu-shares=512 \
+        --device=/dev/null:/dev/nothing --dns=10.0.0.53 --domainname=example.org \
+        --env=LEVEL=debug --expose=9000 --group-add=7 --health-cmd=true --health-interval=1s \
+        --hostname=db-1 --init --ip=10.211.10.9 --ipc=private --label=owner=alice \
+        --log-opt=max-size=1m --memory=128m \
+        --mount=type=volume,dst=/anonymous --network-alias=cache --oom-score-adj=5 \
+        --pids-limit=200 --publish=127.0.0.1:26380:6379 --read-only --restart=on-failure:4 \
+        --security-opt=no-new-privileges --shm-size=32m --stop-signal=SIGINT --stop-timeout=7 \
+        --sysctl=net.core.somaxconn=512 --tmpfs=/scratch:size=1m --ulimit=nofile=1000:2000 \
+        --user=0:0 --volume=/image --volume=/tmp:/host:ro --workdir=/named";
+    let mut flags: Vec<&str> = flags.split_whitespace().collect();
+    // The docker CLI hands no MAC address to older engines.
+    if scenario.docker(&["version", "--format", "{{.Server.APIVersion}}"]) != "1.41" {
+        flags.push("--mac-address=02:42:0a:d3:0a:63");
+    }
+    let places = [
+        "--name",
+        &name,
+        "--network",
+        &back,
+        "--volume",
+        &named,
+        "--volumes-from",
+        &other,
+        "redis:7.0",
+    ];
+    scenario.run(&[&flags[..], &places].concat());
+    let connect = ["network", "connect", "--alias", "db", "--ip", "10.211.11.7"];
+    scenario.docker(&[&connect[..], &[&front, &name]].concat());
+
+    let config = || {
+        let mut config = scenario.inspect(&name, "/Config");
+        // The image is what changes, and the marker is ours.
+        config["Image"] = Value::Null;
+        let labels = config["Labels"].as_object_mut().unwrap();
+        labels.remove("io.refit.upgrade");
+        labels.remove("org.opencontainers.image.version");
+        let env = config["Env"].as_array_mut().unwrap();
+        env.retain(|entry| !entry.to_string().contains("REDIS_VERSION="));
+        config
+    };
+    let host_config = || {
+        let mut host_config = scenario.inspect(&name, "/HostConfig");
+        // Volumes are held by name now, wherever they came from: `mounts` sees them.
+        for key in ["Binds", "Mounts", "VolumesFrom"] {
+            host_config[key] = Value::Null;
+        }
+        host_config
+    };
+    let mounts = || {
+        let mut mounts = scenario.inspect(&name, "/Mounts");
+        let list = mounts.as_array_mut().unwrap();
+        list.sort_by_key(|mount| mount["Destination"].to_string());
+        for mount in list {
+            // How it is written, not what it is.
+            mount["Mode"] = Value::Null;
+        }
+        mounts
+    };
+    let endpoints = || {
+        let mut networks = scenario.inspect(&name, "/NetworkSettings/Networks");
+        let id = scenario.inspect(&name, "/Id");
+        let short = id.as_str().unwrap()[..12].to_owned();
+        for (network, endpoint) in networks.as_object_mut().unwrap() {
+            endpoint["EndpointID"] = Value::Null;
+            if network == &front {
+                // Generated.
+                endpoint["MacAddress"] = Value::Null;
+            }
+            for list in ["Aliases", "DNSNames"] {
+                if let Some(names) = endpoint[list].as_array_mut() {
+                    names.retain(|name| name != short.as_str());
+                    names.sort_by_key(Value::to_string);
+                }
+            }
+        }
+        networks
+    };
+    let all = || [config(), host_config(), mounts(), endpoints()];
+    let before = all();
+    let upgraded = scenario.upgrade(&name, "redis:8.0");
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    assert_eq!(upgraded.json()["Warnings"], serde_json::json!([]));
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
+    for (before, after) in before.iter().zip(all()) {
+        assert_eq!(*before, after);
+    }
+}
+
+#[test]
 fn a_stopped_container_stays_stopped() {
     let scenario = Scenario::new("stopped");
     let name = scenario.named("job");

@@ -170,6 +170,18 @@ write_tools() {
         done
     done
     chmod +x "$bin/docker"
+    write_compose_v1
+}
+
+# Compose v1, the Python program of Debian 12, with its own root's loader and interpreter.
+write_compose_v1() {
+    local dir=$work/root/bookworm tool=$work/bin/docker-compose-v1
+    [[ -e $dir/.complete ]] || return 0
+    printf '#!/bin/sh\nexport PYTHONHOME=%q PYTHONDONTWRITEBYTECODE=1\nexec %q %s %q %q %q "$@"\n' \
+        "$dir/usr" "$dir/lib64/ld-linux-x86-64.so.2" --library-path \
+        "$dir/usr/lib/x86_64-linux-gnu" "$dir/usr/bin/python3" "$dir/usr/bin/docker-compose" \
+        >"$tool"
+    chmod +x "$tool"
 }
 
 docker() { DOCKER_CONFIG=$work/docker-config "$work/bin/docker" "$@"; }
@@ -329,6 +341,7 @@ print_env() {
     printf 'export %s=%q\n' \
         REFIT_ENGINES "${engines[*]}" \
         REFIT_DOCKER "$work/bin/docker" \
+        REFIT_COMPOSE_V1 "$work/bin/docker-compose-v1" \
         DOCKER_CONFIG "$work/docker-config" \
         REFIT_REGISTRY "$registry" \
         REFIT_PRIVATE_REGISTRY "$private_registry"

@@ -10,6 +10,8 @@
     reason = "helpers of tests panic"
 )]
 
+pub mod same;
+
 use std::{
     env,
     io::{BufRead, BufReader, Write},
@@ -34,7 +36,7 @@ pub fn variable(name: &str) -> String {
 }
 
 /// One scenario: an engine, and a Refit in front of it. Dropping it removes the scenario's
-/// containers and volumes, and ends its Refit.
+/// containers, images, volumes and networks, and ends its Refit.
 pub struct Scenario {
     name: String,
     folder: TempDir,
@@ -249,6 +251,10 @@ impl Scenario {
         let listed = docker(&engine, &["ps", "-aq", "--filter", &filter], b"");
         for id in String::from_utf8_lossy(&listed.stdout).lines() {
             docker(&engine, &["rm", "-fv", id], b"");
+        }
+        let images = docker(&engine, &["images", "-aq", "--filter", &filter], b"");
+        for id in String::from_utf8_lossy(&images.stdout).lines() {
+            docker(&engine, &["rmi", "-f", id], b"");
         }
         for kind in ["volume", "network"] {
             let listed = docker(

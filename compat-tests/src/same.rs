@@ -37,10 +37,20 @@ pub fn same<T: PartialEq + Debug>(scenario: &Scenario, commands: impl Fn(&Side) 
         scenario,
         host: scenario.refit(),
     });
-    assert!(
-        direct == through,
-        "not the same:\n  directly: {direct:#?}\n  through Refit: {through:#?}"
-    );
+    if direct != through {
+        let [direct, through] = [direct, through].map(|said| format!("{said:#?}"));
+        let shorter = direct.lines().count().min(through.lines().count());
+        let pairs = direct.lines().zip(through.lines());
+        let equal = pairs
+            .take_while(|(direct, through)| direct == through)
+            .count();
+        let rest = |said: &str| said.lines().skip(equal).collect::<Vec<_>>().join("\n");
+        panic!(
+            "not the same from line {equal} of {shorter} on, directly:\n{}\nthrough Refit:\n{}",
+            rest(&direct),
+            rest(&through)
+        );
+    }
     through
 }
 

@@ -339,28 +339,21 @@ impl Running {
 
     /// Waits until its output contains this.
     pub fn until(&self, text: &str) {
-        self.until_said(text, |out| {
-            out.windows(text.len()).any(|part| part == text.as_bytes())
-        });
+        self.until_times(text, 1);
     }
 
-    /// Waits until its output holds so many whole lines.
-    pub fn until_lines(&self, count: usize) {
-        self.until_said(&format!("{count} lines"), |out| {
-            out.iter().filter(|byte| **byte == b'\n').count() >= count
-        });
-    }
-
-    fn until_said(&self, what: &str, holds: impl Fn(&[u8]) -> bool) {
+    /// Waits until its output contains this so many times.
+    pub fn until_times(&self, text: &str, times: usize) {
         let said = self.heard.said.lock().expect("what it said");
+        let lacks = |out: &[u8]| String::from_utf8_lossy(out).matches(text).count() < times;
         let (said, waited) = self
             .heard
             .more
-            .wait_timeout_while(said, PATIENCE, |said| !holds(&said.0))
+            .wait_timeout_while(said, PATIENCE, |said| lacks(&said.0))
             .expect("what it said");
         assert!(
             !waited.timed_out(),
-            "waited in vain for {what:?}: {} {}",
+            "waited in vain for {text:?}: {} {}",
             text_of(&said.0),
             text_of(&said.1)
         );

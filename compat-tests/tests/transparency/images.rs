@@ -88,7 +88,7 @@ fn a_failing_build_says_so_alike() {
     }
 }
 
-/// The steps of a BuildKit build as it tells them, without what depends on the moment: their
+/// The steps of a `BuildKit` build as it tells them, without what depends on the moment: their
 /// numbers, order and durations, and how often it told how far it was.
 fn steps(log: &str) -> Vec<String> {
     let volatile = [

@@ -165,13 +165,35 @@ fn make_image(scenario: &Scenario, tag: &str) -> String {
     scenario.docker(&["import", "--change", &label, path, tag])
 }
 
+/// An archive without the times in its headers: the engine gives some entries the moment's.
+fn without_times(archive: &[u8]) -> Vec<u8> {
+    const BLOCK: usize = 512;
+    const SIZE: std::ops::Range<usize> = 124..135;
+    const TIME: std::ops::Range<usize> = 136..148;
+    const CHECKSUM: std::ops::Range<usize> = 148..156;
+    let mut archive = archive.to_vec();
+    let mut at = 0;
+    while let Some(header) = archive.get_mut(at..at + BLOCK) {
+        if header[0] == 0 {
+            break;
+        }
+        header[TIME].fill(0);
+        header[CHECKSUM].fill(0);
+        let size = String::from_utf8_lossy(&header[SIZE]);
+        let size = usize::from_str_radix(size.trim(), 8).expect("a size");
+        at += BLOCK + size.next_multiple_of(BLOCK);
+    }
+    assert!(at > LARGE, "not an image's archive");
+    archive
+}
+
 #[test]
 fn save_and_load_bring_the_same_image_back() {
     let scenario = Scenario::new("save");
     let tag = scenario.named("image:1");
     let id = make_image(&scenario, &tag);
     let (saved, said) = same(&scenario, |at| {
-        let saved = at.docker(&["save", &tag]).said();
+        let mut saved = at.docker(&["save", &tag]).said();
         let said = [
             at.docker(&["rmi", &tag]).said(),
             at.docker(&["load"]).input(saved.stdout.as_slice()).said(),
@@ -179,13 +201,11 @@ fn save_and_load_bring_the_same_image_back() {
             at.docker(&["save", "no-such-image"]).said(),
             at.docker(&["load"]).input("no archive").said(),
         ];
+        saved.stdout = without_times(&saved.stdout);
         (saved, said)
     });
+    assert_eq!(saved.code, Some(0), "{saved:?}");
     let [_, loaded, inspected, unsaved, unloaded] = said;
-    assert!(
-        saved.code == Some(0) && saved.stdout.len() > LARGE,
-        "{saved:?}"
-    );
     assert_eq!(loaded.out(), format!("Loaded image: {tag}\n"));
     assert_eq!(inspected.out().trim(), id);
     for failed in [unsaved, unloaded] {

@@ -245,32 +245,33 @@ impl Scenario {
         }
     }
 
+    /// Removes the scenario's containers, volumes, networks and images.
     fn clean(&self) {
-        let engine = self.engine();
-        let filter = format!("label={LABEL}={}", self.name);
-        let listed = docker(&engine, &["ps", "-aq", "--filter", &filter], b"");
-        for id in String::from_utf8_lossy(&listed.stdout).lines() {
-            docker(&engine, &["rm", "-fv", id], b"");
+        let lines = |arguments: &[&str]| -> Vec<String> {
+            let listed = docker(&self.engine(), arguments, b"");
+            let lines = String::from_utf8_lossy(&listed.stdout);
+            lines.split_whitespace().map(str::to_owned).collect()
+        };
+        let (label, name) = (
+            format!("label={LABEL}={}", self.name),
+            format!("name={}-", self.name),
+        );
+        let containers = lines(&["ps", "-aq", "--filter", &label]);
+        let names = "{{range .Mounts}}{{.Name}} {{end}}";
+        let mut volumes = lines(&["volume", "ls", "-q", "--filter", &name]);
+        for id in &containers {
+            // An upgrade holds anonymous volumes by name: `rm -v` leaves them.
+            volumes.extend(lines(&["inspect", "-f", names, id]));
+            lines(&["rm", "-fv", id]);
         }
-        let images = docker(&engine, &["images", "-aq", "--filter", &filter], b"");
-        for id in String::from_utf8_lossy(&images.stdout).lines() {
-            docker(&engine, &["rmi", "-f", id], b"");
+        for volume in &volumes {
+            lines(&["volume", "rm", volume]);
         }
-        for kind in ["volume", "network"] {
-            let listed = docker(
-                &engine,
-                &[
-                    kind,
-                    "ls",
-                    "-q",
-                    "--filter",
-                    &format!("name={}-", self.name),
-                ],
-                b"",
-            );
-            for id in String::from_utf8_lossy(&listed.stdout).lines() {
-                docker(&engine, &[kind, "rm", id], b"");
-            }
+        for id in lines(&["network", "ls", "-q", "--filter", &name]) {
+            lines(&["network", "rm", &id]);
+        }
+        for id in lines(&["images", "-aq", "--filter", &label]) {
+            lines(&["rmi", "-f", &id]);
         }
     }
 }

@@ -20,7 +20,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::{framing::Body, hijack, response::Asked};
+use super::{framing::Body, hijack};
 use crate::api;
 
 /// The longest head that is read. Longer ones are the engine's business (Go's own limit is
@@ -39,6 +39,17 @@ pub(super) enum Found {
     Request(Request),
     /// Nothing that we frame.
     Foreign,
+}
+
+/// What a forwarded request may be answered with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// `HEAD`: the answer has no body, whatever its head says.
+    pub(super) head: bool,
+    /// `CONNECT`: a tunnel if the answer is 2xx.
+    pub(super) connect: bool,
+    /// The answer may turn the connection into a raw stream.
+    pub(super) hijack: bool,
 }
 
 /// What the relay has to know of a request.

@@ -8,20 +8,9 @@ use std::{collections::VecDeque, mem::MaybeUninit};
 
 use super::{
     framing::Body,
-    head::{LIMIT, content_length, lines, values},
+    head::{Asked, LIMIT, content_length, lines, values},
     hijack::is_raw_stream,
 };
-
-/// What a forwarded request may be answered with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// `HEAD`: the answer has no body, whatever its head says.
-    pub(super) head: bool,
-    /// `CONNECT`: a tunnel if the answer is 2xx.
-    pub(super) connect: bool,
-    /// The answer may turn the connection into a raw stream.
-    pub(super) hijack: bool,
-}
 
 /// What came of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use super::{
     marker::{self, Generation, Marker},
     outcome::{Cause, Failure, Step},
     own,
-    transaction::engine_failure,
     verify::observe,
 };
 use crate::{
@@ -25,7 +24,7 @@ const PARALLEL: usize = 8;
 /// # Errors
 /// [`Failure`]: no such container.
 pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<String, Failure> {
-    let failed = |error: EngineError| engine_failure(Step::Lock, &error);
+    let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
     match observe(engine, reference).await {
         Ok(container) => return Ok(container.id),
         Err(error) if error.is_not_found() => {}
@@ -60,7 +59,7 @@ pub(super) async fn labelled(engine: &dyn Engine) -> Result<Vec<Container>, Engi
 /// # Errors
 /// [`Failure`] with [`Cause::Conflict`] and the reason, if it may not.
 pub(super) async fn admit(engine: &dyn Engine, id: &str) -> Result<Container, Failure> {
-    let failed = |error: EngineError| engine_failure(Step::Lock, &error);
+    let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
     let container = observe(engine, id).await.map_err(failed)?;
     let conflict = |message: String| Err(Failure::untouched(Cause::Conflict, Step::Lock, message));
     let name = &container.name;

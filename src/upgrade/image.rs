@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::{
     Progress,
     outcome::{Cause, Failure, Pull, Request, Step},
-    transaction::engine_failure,
 };
 use crate::engine::Engine;
 
@@ -27,7 +26,7 @@ pub(super) async fn obtain(
             .pull(&tagged(reference), auth, &progress)
             .await
             .map_err(|error| {
-                let failure = engine_failure(Step::Pull, &error);
+                let failure = Failure::of_engine(Step::Pull, &error);
                 Failure {
                     message: format!("pull of {reference} failed: {error}"),
                     ..failure
@@ -48,7 +47,7 @@ pub(super) async fn obtain(
             let message = format!("No such image: {reference}");
             return Failure::untouched(Cause::NotFound, Step::Pull, message);
         }
-        engine_failure(Step::Pull, &error)
+        Failure::of_engine(Step::Pull, &error)
     })
 }
 

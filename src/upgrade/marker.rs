@@ -2,10 +2,12 @@
 //!
 //! It is the whole journal. While the parked original exists, the upgrade is not committed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::outcome::Request;
 use crate::{
     engine::{Container, RestartPolicy, Status},
     plan::MARKER_LABEL,
@@ -19,6 +21,10 @@ const OLD: &str = ".refit-old";
 
 /// How long a lost stop is waited for at most: recovery comes before listening.
 const LONGEST_STOP: Duration = Duration::from_secs(5 * 60);
+
+/// How long the steps between create and commit may take, beyond what the request grants to stop
+/// and to verification.
+const MARGIN: Duration = Duration::from_secs(10 * 60);
 
 /// How many earlier generations a marker remembers.
 const GENERATIONS: usize = 10;
@@ -101,6 +107,34 @@ impl RunState {
 }
 
 impl Marker {
+    /// The marker of a transaction that is about to begin on `original`.
+    #[must_use]
+    pub fn new(transaction: &str, original: &Container, request: &Request) -> Self {
+        let stop_timeout = stop_timeout(original, request);
+        let allowance =
+            Duration::from_secs(stop_timeout) + request.monitor + request.healthy_deadline + MARGIN;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            transaction: transaction.to_owned(),
+            leader: original.id.clone(),
+            deadline: (now + allowance).as_secs(),
+            original: Original {
+                id: original.id.clone(),
+                name: original.name.clone(),
+                image: original.image.clone(),
+                image_id: original.image_id.clone(),
+                run_state: RunState::of(original.status),
+                restart_policy: original.restart_policy.clone(),
+            },
+            stop_timeout,
+            monitor: nanoseconds(request.monitor),
+            healthy_deadline: nanoseconds(request.healthy_deadline),
+            generations: Generation::before(original),
+        }
+    }
+
     /// The marker on a container, if it bears one that can be read.
     #[must_use]
     pub fn of(container: &Container) -> Option<Self> {
@@ -170,4 +204,19 @@ impl Generation {
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
     name.ends_with(NEW) || name.ends_with(OLD)
+}
+
+/// How long the engine lets a container take to stop, in seconds: as the request says, else the
+/// container, else the engine's own 10 s. Without end is an hour.
+fn stop_timeout(original: &Container, request: &Request) -> u64 {
+    let own = original
+        .document
+        .pointer("/Config/StopTimeout")
+        .and_then(Value::as_i64);
+    let seconds = request.stop.timeout.map(i64::from).or(own).unwrap_or(10);
+    u64::try_from(seconds).unwrap_or(3600)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

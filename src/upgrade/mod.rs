@@ -126,7 +126,7 @@ impl Shared {
         }
         self.recover_once()
             .await
-            .map_err(|error| transaction::engine_failure(Step::Lock, &error))?;
+            .map_err(|error| Failure::of_engine(Step::Lock, &error))?;
         let id = admission::resolve(self.engine.as_ref(), reference).await?;
         let transaction = Uuid::new_v4().to_string();
         let _lock = self.lock(&id, &transaction)?;

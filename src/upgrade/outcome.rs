@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde_json::Value;
 
-use crate::{engine::StopOptions, plan::Object};
+use crate::{
+    engine::{EngineError, StopOptions},
+    plan::Object,
+};
 
 /// A checked request for one upgrade.
 #[derive(Debug, Clone)]
@@ -170,6 +173,18 @@ pub enum Cause {
     Unreachable,
 }
 
+impl From<&EngineError> for Cause {
+    fn from(error: &EngineError) -> Self {
+        match error {
+            EngineError::Refused { status: 400, .. } => Self::BadRequest,
+            EngineError::Refused { status: 404, .. } => Self::NotFound,
+            EngineError::Refused { status: 409, .. } => Self::Conflict,
+            EngineError::Refused { .. } | EngineError::Unknown { .. } => Self::Failed,
+            EngineError::Unreachable { .. } => Self::Unreachable,
+        }
+    }
+}
+
 /// How a failed upgrade ended. The message says what failed, why, and what state things are in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -193,5 +208,10 @@ impl Failure {
             rollback: Rollback::NotNeeded,
             message: message.into(),
         }
+    }
+
+    /// A failed engine call before anything was touched: the engine's own status and words.
+    pub(super) fn of_engine(step: Step, error: &EngineError) -> Self {
+        Self::untouched(error.into(), step, error.to_string())
     }
 }

@@ -3,7 +3,7 @@
 //! Everything that can fail slowly, or for the caller's fault, comes before the original is
 //! touched. Whatever fails afterwards ends in [`Reconciler`], which brings the original back.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tracing::{error, info};
@@ -12,7 +12,7 @@ use super::{
     Progress, admission,
     decide::{Rest, Verdict},
     image,
-    marker::{Generation, Marker, Original, RunState},
+    marker::{Marker, RunState},
     outcome::{Cause, Failure, Incarnation, Outcome, Request, Rollback, Step},
     reach,
     reconcile::Reconciler,
@@ -22,10 +22,6 @@ use crate::{
     engine::{Container, Engine, EngineError, RestartPolicy},
     plan::{self, MARKER_LABEL, Plan},
 };
-
-/// How long the steps between create and commit may take, beyond what the request grants to stop
-/// and to verification.
-const MARGIN: Duration = Duration::from_secs(10 * 60);
 
 /// One upgrade under way.
 pub(super) struct Transaction<'a> {
@@ -80,7 +76,7 @@ impl Transaction<'_> {
         if !plan.changed && !self.request.force {
             return Ok(unchanged(&original, plan.warnings));
         }
-        let marker = self.marker(&original);
+        let marker = Marker::new(&self.id, &original, self.request);
         let replacement = self.create(&marker, &plan, &new_image).await?;
         let began = Instant::now();
         match self.replace(&marker, &replacement.id).await {
@@ -125,7 +121,7 @@ impl Transaction<'_> {
         match self.engine.inspect_image(&original.image_id).await {
             Ok(image) => Ok(Some(image)),
             Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(engine_failure(Step::Plan, &error)),
+            Err(error) => Err(Failure::of_engine(Step::Plan, &error)),
         }
     }
 
@@ -137,7 +133,7 @@ impl Transaction<'_> {
         new_image: &Value,
     ) -> Result<Plan, Failure> {
         self.announce(Step::Plan, &original.name);
-        let refused = |error: EngineError| engine_failure(Step::Plan, &error);
+        let refused = |error: EngineError| Failure::of_engine(Step::Plan, &error);
         let plan = plan::compute(&plan::Inputs {
             api: self.engine.api_version().await.map_err(refused)?,
             container: &original.document,
@@ -161,33 +157,6 @@ impl Transaction<'_> {
                 .map_err(refused)?;
         }
         Ok(plan)
-    }
-
-    fn marker(&self, original: &Container) -> Marker {
-        let request = self.request;
-        let stop_timeout = stop_timeout(original, request);
-        let allowance =
-            Duration::from_secs(stop_timeout) + request.monitor + request.healthy_deadline + MARGIN;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Marker {
-            transaction: self.id.clone(),
-            leader: original.id.clone(),
-            deadline: (now + allowance).as_secs(),
-            original: Original {
-                id: original.id.clone(),
-                name: original.name.clone(),
-                image: original.image.clone(),
-                image_id: original.image_id.clone(),
-                run_state: RunState::of(original.status),
-                restart_policy: original.restart_policy.clone(),
-            },
-            stop_timeout,
-            monitor: nanoseconds(request.monitor),
-            healthy_deadline: nanoseconds(request.healthy_deadline),
-            generations: Generation::before(original),
-        }
     }
 
     /// Creates the replacement, complete but for its name, and sees that it is of the image that
@@ -221,7 +190,7 @@ impl Transaction<'_> {
                 ));
             }
             Err(error @ (EngineError::Refused { .. } | EngineError::Unreachable { .. })) => {
-                return Err(engine_failure(Step::Create, &error));
+                return Err(Failure::of_engine(Step::Create, &error));
             }
             Err(error) => return Err(self.undo_create(marker, None, &error).await),
         };
@@ -258,7 +227,7 @@ impl Transaction<'_> {
         let failure = self.roll_back(marker, replacement, setback).await;
         match (failure.rollback, error) {
             (Rollback::NotNeeded, error) => Failure {
-                cause: cause_of(error),
+                cause: error.into(),
                 ..failure
             },
             _ => failure,
@@ -442,21 +411,6 @@ impl Transaction<'_> {
     }
 }
 
-/// A failed engine call before the original was touched: the engine's own status and words.
-pub(super) fn engine_failure(step: Step, error: &EngineError) -> Failure {
-    Failure::untouched(cause_of(error), step, error.to_string())
-}
-
-fn cause_of(error: &EngineError) -> Cause {
-    match error {
-        EngineError::Refused { status: 400, .. } => Cause::BadRequest,
-        EngineError::Refused { status: 404, .. } => Cause::NotFound,
-        EngineError::Refused { status: 409, .. } => Cause::Conflict,
-        EngineError::Refused { .. } | EngineError::Unknown { .. } => Cause::Failed,
-        EngineError::Unreachable { .. } => Cause::Unreachable,
-    }
-}
-
 fn back_as(marker: &Marker) -> &'static str {
     match marker.original.run_state {
         RunState::Running => "running under its name",
@@ -483,19 +437,4 @@ fn unchanged(original: &Container, warnings: Vec<String>) -> Outcome {
         downtime: Duration::ZERO,
         warnings,
     }
-}
-
-/// How long the engine lets a container take to stop, in seconds: as the request says, else the
-/// container, else the engine's own 10 s. Without end is an hour.
-fn stop_timeout(original: &Container, request: &Request) -> u64 {
-    let own = original
-        .document
-        .pointer("/Config/StopTimeout")
-        .and_then(Value::as_i64);
-    let seconds = request.stop.timeout.map(i64::from).or(own).unwrap_or(10);
-    u64::try_from(seconds).unwrap_or(3600)
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

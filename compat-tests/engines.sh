@@ -19,7 +19,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-work=${REFIT_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/refit-compat}
+work=$(realpath -m "${REFIT_WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/refit-compat}")
 mirror=${REFIT_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 all=(20.10 26.1 28.5)
 registry=127.0.0.1:5000
@@ -38,13 +38,16 @@ declare -A packages=(
 root() { echo "$work/root/${suite[$1]}"; }
 run() { echo "$work/run/$1"; }
 socket() { echo "$(run "$1")/docker.sock"; }
-netns() { echo "refit-$1"; }
+# Names that the whole machine shares carry the work folder: two of them don't meet.
+here=$(cksum <<<"$work" | cut -d ' ' -f 1)
+netns() { echo "refit-$here-$1"; }
+init_name() { echo "refit-init-$here-$1"; }
 
 # The host's PID of an engine's first process, if it is alive and ours.
 init_pid() {
     local pid
     pid=$(cat "$(run "$1")/init.pid" 2>/dev/null) || return 1
-    grep -qz "refit-init-$1" "/proc/$pid/cmdline" 2>/dev/null || return 1
+    grep -qzF "$(init_name "$1")" "/proc/$pid/cmdline" 2>/dev/null || return 1
     echo "$pid"
 }
 
@@ -119,12 +122,12 @@ start_init() {
     # Not `ip netns exec`: it remounts /sys and hides the control groups.
     setsid nsenter --net="/run/netns/$ns" \
         unshare --mount --propagation private --pid --fork --kill-child \
-        bash -c "$init_script" "refit-init-$1" "$(root "$1")" "$dir" \
+        bash -c "$init_script" "$(init_name "$1")" "$(root "$1")" "$dir" \
         >"$dir/init.log" 2>&1 </dev/null 9>&- &
     await 20 init test -e "$dir/ready" || die "no namespace for Docker $1: $(cat "$dir/init.log")"
     # The first process is the child of unshare, which is that of setsid.
     local pid
-    for pid in $(pgrep -f "refit-init-$1"); do
+    for pid in $(pgrep -f "$(init_name "$1")"); do
         if [[ $(awk '/^NSpid/ { print $NF }' "/proc/$pid/status" 2>/dev/null) == 1 ]]; then
             echo "$pid" >"$dir/init.pid"
         fi

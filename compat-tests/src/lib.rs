@@ -15,7 +15,7 @@ pub mod same;
 use std::{
     env,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
@@ -91,8 +91,13 @@ impl Scenario {
         format!("unix://{}", self.socket().display())
     }
 
+    /// A folder of the scenario's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn socket(&self) -> PathBuf {
-        self.folder.path().join("docker.sock")
+        self.folder().join("docker.sock")
     }
 
     /// A name for a container, a volume or a network of this scenario.
@@ -107,14 +112,13 @@ impl Scenario {
 
     /// Starts Refit and waits until it listens (which is after recovery).
     pub fn start_refit(&mut self) {
+        self.start_refit_at(&self.engine());
+    }
+
+    /// As [`Scenario::start_refit`], with another address of the engine.
+    pub fn start_refit_at(&mut self, engine: &str) {
         let mut child = Command::new(variable("REFIT_BIN"))
-            .args([
-                "serve",
-                "--listen",
-                &self.refit(),
-                "--engine",
-                &self.engine(),
-            ])
+            .args(["serve", "--listen", &self.refit(), "--engine", engine])
             .stderr(Stdio::piped())
             .spawn()
             .expect("start refit");

@@ -1,6 +1,6 @@
 //! Upgrades and rollbacks of real containers.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use compat_tests::{Scenario, answer, docker, patch, variable};
 use serde_json::Value;
@@ -229,6 +229,12 @@ fn what_fails_before_stop_touches_nothing() {
             400,
             "emory",
         ),
+        (
+            path("?pull=never"),
+            r#"{"HostConfig": {"AutoRemove": true}}"#.to_owned(),
+            400,
+            "AutoRemove",
+        ),
         (path("?nonsense=1"), String::new(), 400, "nonsense"),
         (path("?t=soon"), String::new(), 400, "soon"),
         (path(""), "{".to_owned(), 400, "JSON"),
@@ -253,6 +259,14 @@ fn what_fails_before_stop_touches_nothing() {
         assert_original(&scenario, &name, &id);
         assert_eq!(scenario.inspect(&name, "/State/StartedAt"), started);
     }
+    // A name that the upgrade would give is taken.
+    let stray = format!("{name}.refit-old");
+    scenario.run(&["--name", &stray, "busybox"]);
+    let refused = scenario.post(&path("?pull=never"), &patch("redis:8.0"));
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text_of("message").contains(&stray));
+    assert_eq!(scenario.inspect(&name, "/State/StartedAt"), started);
+    scenario.docker(&["rm", "-f", &stray]);
     // No body at all asks for the container's own image again: nothing to do.
     let same = scenario.post(&path("?pull=never"), "");
     assert_eq!(
@@ -372,6 +386,37 @@ fn a_port_and_an_address_that_the_engine_chose_anew_are_told() {
     let port = format!("0.0.0.0:{}", port.as_str().unwrap());
     let (_, is) = warnings.split_once("port 6379/tcp was published").unwrap();
     assert!(is.contains(&port), "{warnings}");
+
+    let failed = scenario.upgrade(&name, "refit-test/exits");
+    assert_eq!(
+        failed.text_of("Rollback"),
+        "restored",
+        "a rollback tells it, too"
+    );
+    let now = scenario.inspect(&name, "/NetworkSettings/Ports/6379~1tcp/0/HostPort");
+    let message = failed.text_of("message");
+    let (_, is) = message.split_once("port 6379/tcp was published").unwrap();
+    assert!(is.contains(now.as_str().unwrap()), "{message}");
+}
+
+#[test]
+fn the_containers_own_stop_timeout_goes_with_a_signal_of_the_requests() {
+    let scenario = Scenario::new("signal");
+    let name = scenario.named("web");
+    scenario.run(&[
+        "--name",
+        &name,
+        "--stop-timeout",
+        "1",
+        "refit-test/stubborn",
+    ]);
+    // A first process ignores what it does not handle.
+    let path = format!("/containers/{name}/upgrade?pull=never&signal=SIGUSR1");
+    let upgraded = scenario.post(&path, &patch("refit-test/healthy"));
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    let downtime = Duration::from_nanos(upgraded.json()["Downtime"].as_u64().unwrap());
+    // Not the engine's own 10 s.
+    assert!(downtime < Duration::from_secs(8), "{downtime:?}");
 }
 
 #[test]
@@ -493,16 +538,33 @@ fn a_stopped_container_stays_stopped() {
 fn two_upgrades_of_one_container_at_once_are_one() {
     let scenario = Scenario::new("twice");
     let name = scenario.named("db");
-    scenario.run(&["--name", &name, "redis:7.0"]);
-    let path = format!("/containers/{name}/upgrade?pull=never");
-    let first = scenario.spawn_post(&path, &patch("redis:8.0"), &[]);
-    let second = scenario.spawn_post(&path, &patch("redis:8.0"), &[]);
-    let mut statuses: Vec<u16> = [first, second]
-        .into_iter()
-        .map(|curl| answer(&curl.wait_with_output().unwrap()).status)
-        .collect();
-    statuses.sort_unstable();
-    assert_eq!(statuses, [200, 409]);
+    let id = scenario.run(&[
+        "--name",
+        &name,
+        "--stop-timeout",
+        "2",
+        "refit-test/stubborn",
+    ]);
+    let path = |container: &str| format!("/containers/{container}/upgrade?pull=never");
+    let first = scenario.spawn_post(&path(&name), &patch("redis:8.0"), &[]);
+    let refused = |of: &str| {
+        let second = scenario.post(&path(of), &patch("redis:8.0"));
+        assert_eq!(second.status, 409, "{of}: {}", second.text);
+        let message = second.text_of("message");
+        assert!(message.contains("under way"), "{message}");
+    };
+    scenario.until("the replacement is created", |s| {
+        s.exists(&format!("{name}.refit-new"))
+    });
+    refused(&name);
+    refused(&id);
+    scenario.until("the replacement runs", |s| {
+        s.exists(&format!("{name}.refit-old")) && s.exists(&name) && status(s, &name) == RUNNING
+    });
+    refused(&name);
+    refused(&id[..12]);
+    let first = answer(&first.wait_with_output().unwrap());
+    assert_eq!(first.status, 200, "{}", first.text);
     assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
 }
 
@@ -557,29 +619,64 @@ fn progress_is_streamed_and_ends_with_the_answer() {
     assert!(last["error"].as_str().unwrap().contains("no/such:image"));
 }
 
+/// Begins an upgrade of a container that does not stop by itself, and kills Refit while the engine
+/// is stopping it.
+fn killed_in_stop(scenario: &mut Scenario, name: &str) -> String {
+    let id = scenario.run(&["--name", name, "--restart", "always", "refit-test/stubborn"]);
+    let path = format!("/containers/{name}/upgrade?pull=never&t=3");
+    let mut curl = scenario.spawn_post(&path, &patch("busybox"), &[]);
+    let killed = [
+        "events",
+        "--since=1m",
+        "--filter=event=kill",
+        "--filter",
+        &format!("container={id}"),
+    ];
+    scenario.until("the original is being stopped", |s| {
+        let until = format!("--until={}", now());
+        !s.docker(&[&killed[..], &[&until]].concat()).is_empty()
+    });
+    scenario.kill_refit();
+    curl.wait().expect("curl");
+    id
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock")
+        .as_secs()
+}
+
 #[test]
 fn refit_killed_in_the_middle_of_stop_is_reconciled() {
     let mut scenario = Scenario::new("kill-stop");
     let name = scenario.named("web");
-    let id = scenario.run(&[
-        "--name",
-        &name,
-        "--restart",
-        "always",
-        "refit-test/stubborn",
-    ]);
-    let path = format!("/containers/{name}/upgrade?pull=never&t=3");
-    let mut curl = scenario.spawn_post(&path, &patch("busybox"), &[]);
-    scenario.until("the original is disarmed", |s| {
-        s.inspect(&name, "/HostConfig/RestartPolicy/Name") == "unless-stopped"
-    });
-    std::thread::sleep(Duration::from_millis(500));
-    scenario.kill_refit();
-    curl.wait().unwrap();
+    let id = killed_in_stop(&mut scenario, &name);
+    let started = scenario.inspect(&name, "/State/StartedAt");
     scenario.start_refit();
     // The engine goes on with a stop whose client went away: recovery outlasts it.
     assert_original(&scenario, &name, &id);
+    assert_ne!(scenario.inspect(&name, "/State/StartedAt"), started);
     std::thread::sleep(Duration::from_secs(4));
+    assert_original(&scenario, &name, &id);
+}
+
+#[test]
+fn an_engine_that_comes_after_refit_is_recovered_then() {
+    let mut scenario = Scenario::new("late");
+    let name = scenario.named("web");
+    let id = killed_in_stop(&mut scenario, &name);
+    scenario.until("it is stopped", |s| status(s, &name) == "exited");
+    let late = scenario.folder().join("late.sock");
+    scenario.start_refit_at(&format!("unix://{}", late.display()));
+    assert_eq!(status(&scenario, &name), "exited");
+    let engine = scenario.engine();
+    std::os::unix::fs::symlink(engine.strip_prefix("unix://").unwrap(), &late).unwrap();
+    scenario.until("the original is brought back", |s| {
+        !s.exists(&format!("{name}.refit-new"))
+    });
     assert_original(&scenario, &name, &id);
 }
 
@@ -589,15 +686,18 @@ fn refit_killed_in_the_middle_of_verify_is_reconciled() {
     let name = scenario.named("db");
     let id = scenario.run(&["--name", &name, "redis:7.0"]);
     let path = format!("/containers/{name}/upgrade?pull=never");
-    let mut curl = scenario.spawn_post(&path, &patch("redis:8.0"), &[]);
+    let body = r#"{"Image": "redis:8.0", "UpgradeConfig": {"Monitor": 8000000000}}"#;
+    let mut curl = scenario.spawn_post(&path, body, &[]);
+    let old = format!("{name}.refit-old");
     scenario.until("the replacement runs", |s| {
-        s.exists(&format!("{name}.refit-old")) && s.exists(&name) && status(s, &name) == RUNNING
+        s.exists(&old) && s.exists(&name) && status(s, &name) == RUNNING
     });
     scenario.kill_refit();
     curl.wait().unwrap();
+    assert!(scenario.exists(&old), "it is not committed");
     scenario.start_refit();
     assert!(!scenario.exists(&id));
-    assert!(!scenario.exists(&format!("{name}.refit-old")));
+    assert!(!scenario.exists(&old));
     assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
     assert_eq!(status(&scenario, &name), RUNNING);
 }

@@ -407,7 +407,8 @@ impl Engine for DockerEngine {
             self.stop_by_kill(&client, container, signal, patience)
                 .await?;
             typed = StopContainerOptions {
-                t: Some(0),
+                // No mercy is left, unless it is without end.
+                t: Some(seconds.min(0)),
                 signal: None,
             };
         }

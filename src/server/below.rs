@@ -3,8 +3,6 @@
 
 use std::future::Future;
 
-use tracing::warn;
-
 use crate::{engine::Stream, relay::Relay, upgrade::Upgrades};
 
 /// Serves connections.
@@ -25,8 +23,8 @@ pub trait Transactions: Send + Sync + 'static {
     ///
     /// Runs when every address is bound and before the first client is served. It ends in
     /// bounded time: where the engine can't be reached, it returns (clients get `503` until the
-    /// engine is back), and what was left out must be made up for before the first upgrade is
-    /// taken.
+    /// engine is back), and what was left out must be made up for as soon as it is back, and before
+    /// the first upgrade is taken.
     fn recover(&self) -> impl Future<Output = ()> + Send;
 
     /// Completes when no transaction runs; at once, on its first poll, if none does.
@@ -38,10 +36,7 @@ pub trait Transactions: Send + Sync + 'static {
 
 impl Transactions for Upgrades {
     async fn recover(&self) {
-        // An engine out of reach is no reason not to listen; the first upgrade tries again.
-        if let Err(error) = Self::recover(self).await {
-            warn!(%error, "recover unfinished upgrades");
-        }
+        Self::recover(self).await;
     }
 
     async fn drain(&self) {

@@ -3,20 +3,18 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
+use tracing::warn;
 
 use super::{
+    look::{PARALLEL, existing, labelled, observe},
     marker::{self, Generation, Marker},
     outcome::{Cause, Failure, Step},
     own,
-    verify::observe,
 };
 use crate::{
     engine::{Container, Engine, EngineError},
     plan::MARKER_LABEL,
 };
-
-/// How many containers are inspected at a time.
-const PARALLEL: usize = 8;
 
 /// The full ID of the container that `reference` names: a name, an ID, a unique prefix of one,
 /// or the ID of an earlier generation. What the engine itself knows always wins.
@@ -46,12 +44,6 @@ pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<Stri
             format!("No such container: {reference}"),
         )),
     }
-}
-
-/// The containers that bear a marker.
-pub(super) async fn labelled(engine: &dyn Engine) -> Result<Vec<Container>, EngineError> {
-    let ids = engine.list_labelled(MARKER_LABEL).await?;
-    inspect_all(engine, ids).await
 }
 
 /// The container of this ID, if it may be upgraded.
@@ -85,13 +77,29 @@ pub(super) async fn admit(engine: &dyn Engine, id: &str) -> Result<Container, Fa
             "{name} belongs to an upgrade that was left unfinished"
         ));
     }
-    if let Some(marker) = Marker::of(&container)
-        && observe(engine, &marker.original.id).await.is_ok()
-    {
-        return conflict(format!(
-            "an earlier upgrade of {name} was left unfinished: its original {} still exists",
-            marker.original.id
-        ));
+    match Marker::of(&container) {
+        Some(marker) => {
+            let original = &marker.original.id;
+            if existing(engine, original).await.map_err(failed)?.is_some() {
+                return conflict(format!(
+                    "an earlier upgrade of {name} was left unfinished: its original {original} \
+                     still exists"
+                ));
+            }
+        }
+        None if container.label(MARKER_LABEL).is_some() => {
+            return conflict(format!("the label {MARKER_LABEL} of {name} cannot be read"));
+        }
+        None => {}
+    }
+    // The names that the upgrade gives. One that is taken would be met after the stop.
+    for taken in marker::names(name) {
+        if existing(engine, &taken).await.map_err(failed)?.is_some() {
+            return conflict(format!(
+                "a container {taken} exists: another upgrade of {name} is under way or was left \
+                 unfinished, or somebody gave it that name"
+            ));
+        }
     }
     let dependents = dependents(engine, &container).await.map_err(failed)?;
     if !dependents.is_empty() {
@@ -105,33 +113,42 @@ pub(super) async fn admit(engine: &dyn Engine, id: &str) -> Result<Container, Fa
 
 /// The names of the containers that join a namespace of `leader`, or link to it.
 async fn dependents(engine: &dyn Engine, leader: &Container) -> Result<Vec<String>, EngineError> {
-    let ids = engine.list_containers().await?;
-    let ids = ids
-        .iter()
-        .filter_map(|container| container.get("Id")?.as_str())
-        .filter(|id| *id != leader.id)
-        .map(str::to_owned);
-    let others = inspect_all(engine, ids.collect()).await?;
-    Ok(others
-        .iter()
-        .filter(|other| depends(other, leader))
-        .map(|o| o.name.clone())
-        .collect())
+    stream::iter(engine.list_containers().await?)
+        .map(async |summary| {
+            let id = text(&summary, "/Id");
+            if id == leader.id {
+                return Ok(None);
+            }
+            let other = match engine.inspect_container(id).await {
+                Ok(document) => document,
+                Err(error) if error.is_not_found() => return Ok(None),
+                Err(error @ EngineError::Unreachable { .. }) => return Err(error),
+                Err(error) => {
+                    // A broken container must not block every upgrade; the summary has at least
+                    // the network mode.
+                    warn!(id, %error, "a container cannot be inspected");
+                    summary
+                }
+            };
+            let name = [text(&other, "/Name"), text(&other, "/Names/0")].concat();
+            let name = name.trim_start_matches('/').to_owned();
+            Ok(depends(&other, leader).then_some(name))
+        })
+        .buffer_unordered(PARALLEL)
+        .try_filter_map(async |name| Ok(name))
+        .try_collect()
+        .await
 }
 
-fn depends(other: &Container, leader: &Container) -> bool {
-    let host = |key: &str| {
-        other
-            .document
-            .pointer("/HostConfig")
-            .and_then(|host| host.get(key))
-    };
-    let joins = ["NetworkMode", "IpcMode", "PidMode"].iter().any(|mode| {
-        let mode = host(mode).and_then(Value::as_str).unwrap_or_default();
+fn depends(other: &Value, leader: &Container) -> bool {
+    let modes = ["NetworkMode", "IpcMode", "PidMode"];
+    let joins = modes.iter().any(|mode| {
+        let mode = text(other, &format!("/HostConfig/{mode}"));
         mode.strip_prefix("container:")
             .is_some_and(|of| of == leader.id || of == leader.name)
     });
-    let links = host("Links")
+    let links = other
+        .pointer("/HostConfig/Links")
         .and_then(Value::as_array)
         .into_iter()
         .flatten();
@@ -143,16 +160,7 @@ fn depends(other: &Container, leader: &Container) -> bool {
     joins || linked
 }
 
-/// Inspects containers, a few at a time; one that vanishes meanwhile is left out.
-async fn inspect_all(engine: &dyn Engine, ids: Vec<String>) -> Result<Vec<Container>, EngineError> {
-    stream::iter(ids)
-        .map(async |id| match observe(engine, &id).await {
-            Ok(container) => Ok(Some(container)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        })
-        .buffer_unordered(PARALLEL)
-        .try_filter_map(async |container| Ok(container))
-        .try_collect()
-        .await
+fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
+    let value = document.pointer(pointer).and_then(Value::as_str);
+    value.unwrap_or_default()
 }

@@ -80,10 +80,6 @@ pub enum Repair {
     PauseOriginal,
     /// Remove the replacement, with the volumes that were made for it.
     RemoveReplacement,
-    /// Give the replacement the original's name.
-    NameReplacement,
-    /// Start the replacement.
-    StartReplacement,
     /// Pause the replacement.
     PauseReplacement,
     /// Delete the parked original: the commit.
@@ -135,25 +131,24 @@ fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Nex
         (Verdict::Passed, Status::Running) if marker.original.run_state == RunState::Paused => {
             Some(Next::Repair(Repair::PauseReplacement))
         }
-        (Verdict::Passed, status) if RunState::of(status) == marker.original.run_state => {
-            Some(Next::Repair(Repair::Commit))
-        }
+        // One that is paused where the original ran was paused by its owner. One that is being
+        // restarted has crashed since it was verified.
+        (Verdict::Passed, Status::Running | Status::Paused) => Some(Next::Repair(Repair::Commit)),
         _ => None,
     }
 }
 
-/// The original is gone (committed, or pruned by somebody): the replacement is all there is, and
-/// is never removed. One that has the name and was started once was committed, perhaps long ago:
-/// whatever it does since is its owner's affair.
+/// The original is gone: committed, or removed by somebody. A replacement that has run was
+/// committed, perhaps long ago: whatever it does since, and is called, is its owner's affair. One
+/// that never ran is no reason to think so, and somebody may have removed the container for good.
 fn without_original(marker: &Marker, replacement: &Sight) -> Next {
-    if replacement.name == marker.new_name() {
-        return Next::Repair(Repair::NameReplacement);
-    }
-    let is_unstarted = replacement.name == marker.original.name
-        && replacement.status == Status::Created
-        && marker.original.run_state != RunState::Stopped;
-    if is_unstarted {
-        return Next::Repair(Repair::StartReplacement);
+    let never_ran =
+        replacement.status == Status::Created && marker.original.run_state != RunState::Stopped;
+    if replacement.name == marker.new_name() || never_ran {
+        return Next::Rest(Rest::HandsOff(format!(
+            "the original {} was removed by somebody; its replacement stands as {}",
+            marker.original.id, replacement.name
+        )));
     }
     Next::Rest(Rest::Committed)
 }

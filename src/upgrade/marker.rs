@@ -41,9 +41,9 @@ pub struct Marker {
     pub deadline: u64,
     /// The container that this one replaces.
     pub original: Original,
-    /// How long the engine lets the original take to stop, in seconds.
+    /// How long the engine lets the original take to stop, in seconds; without end if negative.
     #[serde(default)]
-    pub stop_timeout: u64,
+    pub stop_timeout: i32,
     /// How long the replacement must run, in ns.
     pub monitor: u64,
     /// How long it may take to become healthy, in ns.
@@ -111,8 +111,10 @@ impl Marker {
     #[must_use]
     pub fn new(transaction: &str, original: &Container, request: &Request) -> Self {
         let stop_timeout = stop_timeout(original, request);
-        let allowance =
-            Duration::from_secs(stop_timeout) + request.monitor + request.healthy_deadline + MARGIN;
+        let allowance = u64::try_from(stop_timeout).map_or(LONGEST_STOP, Duration::from_secs)
+            + request.monitor
+            + request.healthy_deadline
+            + MARGIN;
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -151,20 +153,23 @@ impl Marker {
     /// container of this name: it is the lock between processes.
     #[must_use]
     pub fn new_name(&self) -> String {
-        format!("{}{NEW}", self.original.name)
+        let [new, _] = names(&self.original.name);
+        new
     }
 
     /// The name of the parked original.
     #[must_use]
     pub fn old_name(&self) -> String {
-        format!("{}{OLD}", self.original.name)
+        let [_, old] = names(&self.original.name);
+        old
     }
 
     /// How long a stop that somebody lost sight of may still be under way in the engine, which
     /// goes on with it when its client is gone.
     #[must_use]
     pub fn stop_horizon(&self) -> Duration {
-        Duration::from_secs(self.stop_timeout).min(LONGEST_STOP) + Duration::from_secs(2)
+        let timeout = u64::try_from(self.stop_timeout).map_or(LONGEST_STOP, Duration::from_secs);
+        timeout.min(LONGEST_STOP) + Duration::from_secs(2)
     }
 
     /// [`Marker::monitor`] as a duration.
@@ -200,21 +205,34 @@ impl Generation {
     }
 }
 
+/// The names of the replacement and of the original of an upgrade of the container `name`, while
+/// they do not bear it.
+#[must_use]
+pub fn names(name: &str) -> [String; 2] {
+    [format!("{name}{NEW}"), format!("{name}{OLD}")]
+}
+
 /// Whether a name is one that only a transaction gives.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
-    name.ends_with(NEW) || name.ends_with(OLD)
+    name.ends_with(NEW) || is_parked(name)
+}
+
+/// Whether a name is that of a parked original.
+#[must_use]
+pub fn is_parked(name: &str) -> bool {
+    name.ends_with(OLD)
 }
 
 /// How long the engine lets a container take to stop, in seconds: as the request says, else the
-/// container, else the engine's own 10 s. Without end is an hour.
-fn stop_timeout(original: &Container, request: &Request) -> u64 {
+/// container, else the engine's own 10 s.
+fn stop_timeout(original: &Container, request: &Request) -> i32 {
     let own = original
         .document
         .pointer("/Config/StopTimeout")
-        .and_then(Value::as_i64);
-    let seconds = request.stop.timeout.map(i64::from).or(own).unwrap_or(10);
-    u64::try_from(seconds).unwrap_or(3600)
+        .and_then(Value::as_i64)
+        .and_then(|seconds| i32::try_from(seconds).ok());
+    request.stop.timeout.or(own).unwrap_or(10)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -7,6 +7,8 @@
 mod admission;
 pub mod decide;
 mod image;
+mod locks;
+mod look;
 pub mod marker;
 mod outcome;
 mod own;
@@ -17,24 +19,33 @@ mod verify;
 
 use std::{sync::Arc, time::Duration};
 
-use dashmap::{DashMap, mapref::entry::Entry};
 use futures_util::{StreamExt, stream};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::sleep,
+};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use self::{
     decide::{Rest, Verdict},
+    locks::Locks,
     marker::Marker,
     reconcile::Reconciler,
     transaction::Transaction,
 };
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Container, Engine, EngineError};
 pub use outcome::{Cause, Failure, Incarnation, Outcome, Progress, Pull, Request, Rollback, Step};
 
 /// How long an engine that went away mid-way is waited for.
 pub(crate) const RECONNECT: Duration = Duration::from_secs(120);
+
+/// How soon what could not be finished is tried again; each further time, twice as late.
+const MEND_PAUSE: Duration = Duration::from_millis(500);
+
+/// How late at most.
+const LONGEST_MEND_PAUSE: Duration = Duration::from_secs(15);
 
 /// How many unfinished transactions are recovered at a time.
 const PARALLEL_RECOVERIES: usize = 8;
@@ -48,12 +59,10 @@ pub struct Upgrades {
 #[derive(Debug)]
 struct Shared {
     engine: Arc<dyn Engine>,
-    /// The containers (by full ID) that are being upgraded, with their transaction: one at a
-    /// time for each.
-    locks: DashMap<String, String>,
+    locks: Locks,
     /// The running transactions: a server that ends waits for them.
     transactions: TaskTracker,
-    /// Whether what an earlier process left unfinished was taken care of.
+    /// Whether what an earlier process left unfinished was looked after.
     recovered: Mutex<bool>,
 }
 
@@ -73,7 +82,7 @@ impl Upgrades {
         Self {
             shared: Arc::new(Shared {
                 engine,
-                locks: DashMap::new(),
+                locks: Locks::default(),
                 transactions: TaskTracker::new(),
                 recovered: Mutex::new(false),
             }),
@@ -96,13 +105,17 @@ impl Upgrades {
         Run { progress, outcome }
     }
 
-    /// Finishes or rolls back what an earlier process left unfinished. Upgrades wait for it; an
-    /// engine that cannot be reached now is recovered before the first upgrade.
-    ///
-    /// # Errors
-    /// [`EngineError`] if the engine's containers cannot be listed.
-    pub async fn recover(&self) -> Result<(), EngineError> {
-        self.shared.recover_once().await
+    /// Finishes or rolls back what an earlier process left unfinished. Upgrades wait for it. What
+    /// cannot be done now, because the engine is out of reach or refuses, is tried again from time
+    /// to time.
+    pub async fn recover(&self) {
+        let is_finished = self.shared.recover_first().await;
+        if let Err(error) = &is_finished {
+            warn!(%error, "recover unfinished upgrades");
+        }
+        if !is_finished.unwrap_or(false) {
+            self.shared.mend();
+        }
     }
 
     /// Completes when no transaction runs. None begins meanwhile, if the caller has stopped
@@ -115,7 +128,7 @@ impl Upgrades {
 
 impl Shared {
     async fn upgrade(
-        &self,
+        self: &Arc<Self>,
         reference: &str,
         request: &Request,
         progress: &(dyn Fn(Progress) + Send + Sync),
@@ -124,82 +137,102 @@ impl Shared {
             let message = "Refit is shutting down: nothing was touched";
             return Err(Failure::untouched(Cause::Unreachable, Step::Lock, message));
         }
-        self.recover_once()
-            .await
-            .map_err(|error| Failure::of_engine(Step::Lock, &error))?;
+        let is_finished = self.recover_first().await;
+        if !is_finished.map_err(|error| Failure::of_engine(Step::Lock, &error))? {
+            self.mend();
+        }
+        // Between park and rename, no container has the name.
+        self.locks.refuse(reference)?;
         let id = admission::resolve(self.engine.as_ref(), reference).await?;
         let transaction = Uuid::new_v4().to_string();
-        let _lock = self.lock(&id, &transaction)?;
+        let lock = self.locks.lock(&id, &transaction)?;
         let transaction = Transaction {
             id: transaction,
             engine: self.engine.as_ref(),
             request,
+            lock: &lock,
             progress,
         };
-        transaction.run(&id).await
-    }
-
-    fn lock(&self, id: &str, transaction: &str) -> Result<Lock<'_>, Failure> {
-        match self.locks.entry(id.to_owned()) {
-            Entry::Occupied(held) => Err(Failure::untouched(
-                Cause::Conflict,
-                Step::Lock,
-                format!(
-                    "an upgrade of {id} is under way (transaction {})",
-                    held.get()
-                ),
-            )),
-            Entry::Vacant(free) => {
-                free.insert(transaction.to_owned());
-                Ok(Lock {
-                    locks: &self.locks,
-                    id: id.to_owned(),
-                })
-            }
+        let result = transaction.run(&id).await;
+        drop(lock);
+        if let Err(failure) = &result
+            && failure.rollback == Rollback::Incomplete
+        {
+            self.mend();
         }
+        result
     }
 
-    async fn recover_once(&self) -> Result<(), EngineError> {
+    /// Recovers, if this process has not done so yet; whether nothing is left unfinished.
+    async fn recover_first(&self) -> Result<bool, EngineError> {
         let mut recovered = self.recovered.lock().await;
-        if !*recovered {
-            recover(self.engine.as_ref()).await?;
-            *recovered = true;
+        if *recovered {
+            return Ok(true);
         }
-        Ok(())
+        let is_finished = self.recover().await?;
+        *recovered = true;
+        Ok(is_finished)
     }
-}
 
-/// The right to upgrade one container, given back when it is dropped.
-struct Lock<'a> {
-    locks: &'a DashMap<String, String>,
-    id: String,
-}
-
-impl Drop for Lock<'_> {
-    fn drop(&mut self) {
-        self.locks.remove(&self.id);
-    }
-}
-
-/// Recovers every unfinished transaction of an engine, a few at a time.
-async fn recover(engine: &dyn Engine) -> Result<(), EngineError> {
-    let left = admission::labelled(engine).await?;
-    stream::iter(left)
-        .for_each_concurrent(PARALLEL_RECOVERIES, async |container| {
-            let Some(marker) = Marker::of(&container) else {
-                warn!(name = container.name, "a marker cannot be read: hands off");
-                return;
-            };
-            let (id, verdict) = (Some(container.id), Verdict::Pending);
-            let mut reconciler = Reconciler::new(engine, &marker, id, verdict);
-            reconciler.outlast_stop();
-            let (transaction, name) = (&marker.transaction, &marker.original.name);
-            match reconciler.run().await {
-                Ok(settled) if !settled.touched && settled.rest == Rest::Committed => {}
-                Ok(settled) => info!(transaction, name, rest = ?settled.rest, "recovered"),
-                Err(stuck) => warn!(transaction, name, %stuck, "recovery is stuck"),
+    /// Goes on, in a task of its own, until nothing is left unfinished.
+    fn mend(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut pause = MEND_PAUSE;
+            loop {
+                sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_MEND_PAUSE);
+                let is_finished = match shared.recover_first().await {
+                    Ok(true) => shared.recover().await,
+                    unfinished => unfinished,
+                };
+                if is_finished.unwrap_or(false) {
+                    break;
+                }
             }
-        })
-        .await;
-    Ok(())
+        });
+    }
+
+    /// Recovers every unfinished transaction that this process does not work on, a few at a time;
+    /// whether all came to rest.
+    async fn recover(&self) -> Result<bool, EngineError> {
+        let left = look::labelled(self.engine.as_ref()).await?;
+        for name in look::orphans(self.engine.as_ref(), &left).await? {
+            warn!(name, "a parked original without its replacement: hands off");
+        }
+        let settled = stream::iter(left)
+            .map(async |container| self.recover_one(container).await)
+            .buffer_unordered(PARALLEL_RECOVERIES);
+        // Every one of them: one that is stuck must not cut the others off.
+        Ok(settled.fold(true, async |all, one| all && one).await)
+    }
+
+    async fn recover_one(&self, container: Container) -> bool {
+        let Some(marker) = Marker::of(&container) else {
+            warn!(name = container.name, "a marker cannot be read: hands off");
+            return true;
+        };
+        let (transaction, name) = (&marker.transaction, &marker.original.name);
+        let own = Uuid::new_v4().to_string();
+        let Ok(_lock) = self.locks.lock(&marker.original.id, &own) else {
+            return true;
+        };
+        let (id, verdict) = (Some(container.id), Verdict::Pending);
+        let mut reconciler = Reconciler::new(self.engine.as_ref(), &marker, id, verdict);
+        reconciler.outlast_stop();
+        match reconciler.run().await {
+            Ok(settled) => {
+                match settled.rest {
+                    Rest::Committed if !settled.touched => {}
+                    Rest::HandsOff(why) => warn!(transaction, name, why, "hands off"),
+                    rest => info!(transaction, name, ?rest, "recovered"),
+                }
+                true
+            }
+            Err(stuck) => {
+                warn!(transaction, name, %stuck, "recovery is stuck");
+                false
+            }
+        }
+    }
 }

@@ -8,16 +8,18 @@ use tracing::{info, warn};
 use super::{
     RECONNECT,
     decide::{Next, Observed, Repair, Rest, Sight, Verdict, decide},
+    look::existing,
     marker::Marker,
-    verify::{self, observe},
+    verify,
 };
-use crate::engine::{Container, Engine, EngineError, RestartPolicy, StopOptions};
+use crate::engine::{Engine, EngineError, RestartPolicy, StopOptions};
 
 /// How often one repair may be tried on one state of things. More than once, because an answer
 /// can be lost; not for ever, because an engine can be broken.
-const TRIES: usize = 3;
+const TRIES: u32 = 6;
 
-/// How long lies between two tries, and between two looks at a container that may stop.
+/// How long lies between two looks at a container that may stop, and between the first two tries
+/// of a repair; each further try waits that much longer.
 const PACE: Duration = Duration::from_millis(200);
 
 /// How many repairs a reconciliation may take; the longest way has nine.
@@ -116,7 +118,7 @@ impl<'a> Reconciler<'a> {
                 if is_lost {
                     self.reconnect(&format!("{repair:?}")).await?;
                 } else {
-                    sleep(PACE).await;
+                    sleep(PACE * tries).await;
                 }
             } else if tries >= TRIES {
                 let error = EngineError::unknown("the engine accepted it and nothing changed");
@@ -238,20 +240,9 @@ impl<'a> Reconciler<'a> {
             Repair::PauseOriginal => engine.pause(original).await,
             // With the fresh volumes that were made for it; those that it holds by name survive.
             Repair::RemoveReplacement => engine.remove(replacement, true).await,
-            Repair::NameReplacement => engine.rename(replacement, &marker.original.name).await,
-            Repair::StartReplacement => engine.start(replacement).await,
             Repair::PauseReplacement => engine.pause(replacement).await,
             // Never with its volumes: the replacement holds them by name.
             Repair::Commit => engine.remove(original, false).await,
         }
-    }
-}
-
-/// A container, or `None` where the engine has none of that reference.
-async fn existing(engine: &dyn Engine, reference: &str) -> Result<Option<Container>, EngineError> {
-    match observe(engine, reference).await {
-        Ok(container) => Ok(Some(container)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
     }
 }

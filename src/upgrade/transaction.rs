@@ -12,14 +12,16 @@ use super::{
     Progress, admission,
     decide::{Rest, Verdict},
     image,
+    locks::Lock,
+    look::observe,
     marker::{Marker, RunState},
     outcome::{Cause, Failure, Incarnation, Outcome, Request, Rollback, Step},
     reach,
-    reconcile::Reconciler,
+    reconcile::{Reconciler, Settled, Stuck},
     verify,
 };
 use crate::{
-    engine::{Container, Engine, EngineError, RestartPolicy},
+    engine::{Container, Engine, EngineError, RestartPolicy, Status, StopOptions},
     plan::{self, MARKER_LABEL, Plan},
 };
 
@@ -29,6 +31,8 @@ pub(super) struct Transaction<'a> {
     pub id: String,
     pub engine: &'a dyn Engine,
     pub request: &'a Request,
+    /// Is to be of every name and ID that the container has meanwhile.
+    pub lock: &'a Lock<'a>,
     /// Told of each step, and of the pull's lines.
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
@@ -37,19 +41,26 @@ pub(super) struct Transaction<'a> {
 struct Setback {
     step: Step,
     why: String,
-    /// Whether the engine may still be at it.
-    is_unknown: bool,
+    /// Whether the engine may still be stopping the original, and so end it later.
+    may_still_stop: bool,
 }
 
 impl Setback {
     fn of(step: Step, error: &EngineError) -> Self {
-        let is_unknown = matches!(error, EngineError::Unknown { .. });
+        // A stop that took too long is refused with 500, after its signals were sent.
+        let was_refused = matches!(error, EngineError::Refused { status, .. } if *status < 500);
         Self {
             step,
             why: error.to_string(),
-            is_unknown,
+            may_still_stop: step == Step::Stop && !was_refused,
         }
     }
+}
+
+/// The original as it was seen before anything was touched, and what the marker says of it.
+struct Attempt<'a> {
+    original: &'a Container,
+    marker: &'a Marker,
 }
 
 /// What the forward steps know of the replacement.
@@ -70,6 +81,7 @@ impl Transaction<'_> {
         let (reference, new_image) = self.pull(&before).await?;
         // The pull may have taken long, and its owner may have changed the container meanwhile.
         let original = admission::admit(self.engine, id).await?;
+        self.lock.extend(&original.name);
         let plan = self
             .plan(&original, old_image.as_ref(), &reference, &new_image)
             .await?;
@@ -77,12 +89,17 @@ impl Transaction<'_> {
             return Ok(unchanged(&original, plan.warnings));
         }
         let marker = Marker::new(&self.id, &original, self.request);
-        let replacement = self.create(&marker, &plan, &new_image).await?;
+        let attempt = Attempt {
+            original: &original,
+            marker: &marker,
+        };
+        let replacement = self.create(&attempt, &plan, &new_image).await?;
+        self.lock.extend(&replacement.id);
         let began = Instant::now();
         match self.replace(&marker, &replacement.id).await {
             Ok(downtime) => {
-                let moved = self.moved(&original, &replacement.id).await;
-                self.commit(&marker, &replacement.id).await?;
+                let (running, moved) = self.look_again(&original, &replacement.id).await;
+                self.commit(&attempt, &replacement.id).await?;
                 info!(
                     transaction = self.id,
                     name = marker.original.name,
@@ -99,12 +116,14 @@ impl Transaction<'_> {
                     previous: incarnation(&original),
                     name: original.name,
                     changed: true,
-                    running: marker.original.run_state == RunState::Running,
+                    running,
                     downtime,
                     warnings: [plan.warnings, replacement.warnings, moved].concat(),
                 })
             }
-            Err(setback) => Err(self.roll_back(&marker, Some(replacement.id), setback).await),
+            Err(setback) => Err(self
+                .roll_back(&attempt, Some(replacement.id), setback)
+                .await),
         }
     }
 
@@ -149,6 +168,14 @@ impl Transaction<'_> {
             };
             Failure::untouched(cause, Step::Plan, refusal.to_string())
         })?;
+        if plan.create.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true)) {
+            return Err(Failure::untouched(
+                Cause::BadRequest,
+                Step::Plan,
+                "HostConfig.AutoRemove: the engine would delete a replacement that fails, and \
+                 with it what is needed to go back",
+            ));
+        }
         // The engine notices a missing network only at start.
         for network in &plan.networks {
             self.engine
@@ -163,10 +190,11 @@ impl Transaction<'_> {
     /// was planned with.
     async fn create(
         &self,
-        marker: &Marker,
+        attempt: &Attempt<'_>,
         plan: &Plan,
         new_image: &Value,
     ) -> Result<Replacement, Failure> {
+        let marker = attempt.marker;
         self.announce(Step::Create, &marker.original.name);
         let mut body = plan.create.clone();
         plan::set_label(&mut body, MARKER_LABEL, &marker.to_label());
@@ -179,7 +207,7 @@ impl Transaction<'_> {
             Err(EngineError::Refused {
                 status: 409,
                 message,
-            }) => {
+            }) if message.contains(&marker.new_name()) => {
                 return Err(Failure::untouched(
                     Cause::Conflict,
                     Step::Lock,
@@ -192,14 +220,14 @@ impl Transaction<'_> {
             Err(error @ (EngineError::Refused { .. } | EngineError::Unreachable { .. })) => {
                 return Err(Failure::of_engine(Step::Create, &error));
             }
-            Err(error) => return Err(self.undo_create(marker, None, &error).await),
+            Err(error) => return Err(self.undo_create(attempt, None, &error).await),
         };
         match self.complete(&created.id, plan, new_image).await {
             Ok(()) => Ok(Replacement {
                 id: created.id,
                 warnings: created.warnings,
             }),
-            Err(error) => Err(self.undo_create(marker, Some(created.id), &error).await),
+            Err(error) => Err(self.undo_create(attempt, Some(created.id), &error).await),
         }
     }
 
@@ -207,7 +235,7 @@ impl Transaction<'_> {
         for (network, endpoint) in &plan.connect {
             self.engine.connect_network(network, id, endpoint).await?;
         }
-        let created = verify::observe(self.engine, id).await?;
+        let created = observe(self.engine, id).await?;
         if created.image_id == plan::image_id(new_image) {
             return Ok(());
         }
@@ -219,12 +247,12 @@ impl Transaction<'_> {
 
     async fn undo_create(
         &self,
-        marker: &Marker,
+        attempt: &Attempt<'_>,
         replacement: Option<String>,
         error: &EngineError,
     ) -> Failure {
         let setback = Setback::of(Step::Create, error);
-        let failure = self.roll_back(marker, replacement, setback).await;
+        let failure = self.roll_back(attempt, replacement, setback).await;
         match (failure.rollback, error) {
             (Rollback::NotNeeded, error) => Failure {
                 cause: error.into(),
@@ -245,7 +273,11 @@ impl Transaction<'_> {
         let down_since = Instant::now();
         let runs = original.run_state != RunState::Stopped;
         if runs {
-            let stop = self.engine.stop(&original.id, &self.request.stop);
+            let options = StopOptions {
+                timeout: Some(marker.stop_timeout),
+                ..self.request.stop.clone()
+            };
+            let stop = self.engine.stop(&original.id, &options);
             self.step(Step::Stop, marker, stop).await?;
         }
         let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
@@ -278,74 +310,82 @@ impl Transaction<'_> {
         .map_err(|fault| Setback {
             step: Step::Verify,
             why: fault.to_string(),
-            is_unknown: false,
+            may_still_stop: false,
         })
     }
 
-    /// What clients have to reach the replacement by, where that is not what it was.
-    async fn moved(&self, original: &Container, replacement: &str) -> Vec<String> {
-        match self.engine.inspect_container(replacement).await {
-            Ok(document) => reach::changes(&original.document, &document),
-            Err(error) => vec![format!(
-                "its addresses and ports were not compared: {error}"
-            )],
+    /// Whether the verified replacement runs, and what clients have to reach it by, where that is
+    /// not what it was.
+    async fn look_again(&self, original: &Container, replacement: &str) -> (bool, Vec<String>) {
+        match observe(self.engine, replacement).await {
+            Ok(seen) => (
+                seen.status == Status::Running,
+                reach::changes(&original.document, &seen.document),
+            ),
+            Err(error) => (
+                RunState::of(original.status) == RunState::Running,
+                vec![format!(
+                    "the replacement's addresses and ports were not compared: {error}"
+                )],
+            ),
         }
     }
 
     /// Deletes the parked original; a lost answer is looked into, not guessed at.
-    async fn commit(&self, marker: &Marker, replacement: &str) -> Result<(), Failure> {
-        self.announce(Step::Commit, &marker.original.name);
-        let reconciler = self.reconciler(marker, Some(replacement.to_owned()), Verdict::Passed);
-        let why = match reconciler.run().await {
-            Ok(settled) => match settled.rest {
-                Rest::Committed => return Ok(()),
-                Rest::RolledBack => "the replacement was changed by somebody else, and the \
-                                     original was brought back"
-                    .to_owned(),
-                Rest::HandsOff(why) => why,
-            },
-            Err(stuck) => stuck.to_string(),
-        };
-        error!(
-            transaction = self.id,
-            name = marker.original.name,
-            why,
-            "commit failed"
-        );
-        Err(Failure {
-            cause: Cause::Failed,
+    async fn commit(&self, attempt: &Attempt<'_>, replacement: &str) -> Result<(), Failure> {
+        self.announce(Step::Commit, &attempt.marker.original.name);
+        let replacement = Some(replacement.to_owned());
+        let reconciler = self.reconciler(attempt.marker, replacement, Verdict::Passed);
+        let settled = reconciler.run().await;
+        if let Ok(settled) = &settled
+            && settled.rest == Rest::Committed
+        {
+            return Ok(());
+        }
+        let setback = Setback {
             step: Step::Commit,
-            rollback: Rollback::Incomplete,
-            message: format!(
-                "upgrade of {}: commit failed: {why}; the original {} may still stand as {}",
-                marker.original.name,
-                marker.original.id,
-                marker.old_name()
-            ),
-        })
+            why: "the replacement was verified, and the original could not be deleted, or the \
+                  replacement ended or was changed by somebody"
+                .to_owned(),
+            may_still_stop: false,
+        };
+        Err(self.conclude(attempt, &setback, "", settled).await)
     }
 
     /// Brings the original back, and says what failed and what state things are in now.
     async fn roll_back(
         &self,
-        marker: &Marker,
+        attempt: &Attempt<'_>,
         replacement: Option<String>,
         setback: Setback,
     ) -> Failure {
-        let name = &marker.original.name;
+        let name = &attempt.marker.original.name;
         let words = match (&replacement, setback.step) {
             (Some(id), Step::Start | Step::Verify) => verify::last_words(self.engine, id).await,
             _ => String::new(),
         };
         info!(transaction = self.id, name, step = %setback.step, why = setback.why, "roll back");
-        let mut reconciler = self.reconciler(marker, replacement, Verdict::Failed);
-        if setback.step == Step::Stop && setback.is_unknown {
+        let mut reconciler = self.reconciler(attempt.marker, replacement, Verdict::Failed);
+        if setback.may_still_stop {
             reconciler.outlast_stop();
         }
         let settled = reconciler.run().await;
+        self.conclude(attempt, &setback, &words, settled).await
+    }
+
+    /// Says how an upgrade that did not succeed ended.
+    async fn conclude(
+        &self,
+        attempt: &Attempt<'_>,
+        setback: &Setback,
+        words: &str,
+        settled: Result<Settled, Stuck>,
+    ) -> Failure {
+        let Attempt { original, marker } = *attempt;
+        let name = &marker.original.name;
         // Disarm and what follows is done to the original; create is not.
         let began = setback.step != Step::Create;
-        let short_id = marker.original.id.get(..12).unwrap_or(&marker.original.id);
+        let short_id = original.id.get(..12).unwrap_or(&original.id);
         let (rollback, state) = match settled {
             Ok(settled) => match settled.rest {
                 Rest::RolledBack if !began && !settled.touched => (
@@ -354,7 +394,8 @@ impl Transaction<'_> {
                 ),
                 Rest::RolledBack => (
                     Rollback::Restored,
-                    format!("the original ({short_id}) is {} again", back_as(marker)),
+                    format!("the original ({short_id}) is {} again", back_as(marker))
+                        + &self.moved_back(original).await,
                 ),
                 Rest::Committed => (
                     Rollback::Incomplete,
@@ -365,8 +406,8 @@ impl Transaction<'_> {
             Err(stuck) => (
                 Rollback::Incomplete,
                 format!(
-                    "the original ({short_id}) could not be brought back ({stuck}); it is named \
-                     {name} or {}, and the next start of Refit goes on",
+                    "the upgrade could neither be finished nor taken back yet ({stuck}); the \
+                     original ({short_id}) is named {name} or {}, and Refit goes on trying",
                     marker.old_name()
                 ),
             ),
@@ -383,6 +424,18 @@ impl Transaction<'_> {
                 setback.step, setback.why
             ),
         }
+    }
+
+    /// What the engine chose anew when it started the original again, as a sentence's end.
+    async fn moved_back(&self, original: &Container) -> String {
+        let changes = match self.engine.inspect_container(&original.id).await {
+            Ok(document) => reach::changes(&original.document, &document),
+            Err(_) => Vec::new(),
+        };
+        std::iter::once(String::new())
+            .chain(changes)
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     fn reconciler<'a>(

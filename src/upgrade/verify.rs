@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::RECONNECT;
+use super::{RECONNECT, look::observe};
 use crate::engine::{Container, Engine, EngineError, Health, Status};
 
 /// How often the replacement is looked at. The engine has no event for "still runs".
@@ -139,11 +139,6 @@ async fn next_exit(engine: &dyn Engine, id: &str, times: i64) -> Fault {
         }
     }
     Fault::Restarted { times }
-}
-
-/// One look at a container.
-pub(super) async fn observe(engine: &dyn Engine, id: &str) -> Result<Container, EngineError> {
-    Container::from_document(engine.inspect_container(id).await?)
 }
 
 /// The last log lines of a failed replacement, as a sentence's end; empty where there are none.

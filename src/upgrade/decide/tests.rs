@@ -106,7 +106,9 @@ fn assert_is_safe(marker: &Marker, observed: &Observed, repair: Repair) {
             assert_eq!(original.name, marker.old_name(), "{seen}");
             assert!(!original.status.is_active(), "{seen}");
             let is_stopped = marker.original.run_state == RunState::Stopped;
-            assert!(is_stopped || observed.verdict == Verdict::Passed, "{seen}");
+            let is_good = observed.verdict == Verdict::Passed
+                && matches!(replacement.status, Status::Running | Status::Paused);
+            assert!(is_stopped || is_good, "{seen}");
             assert_ne!(observed.verdict, Verdict::Failed, "{seen}");
             assert!(!is_half_removed(replacement), "{seen}");
         }
@@ -120,13 +122,12 @@ fn assert_is_safe(marker: &Marker, observed: &Observed, repair: Repair) {
             assert_eq!(original.expect(&seen).name, NAME, "{seen}");
             assert!(replacement.is_some() && !is_active(replacement), "{seen}");
         }
-        Repair::StartReplacement | Repair::PauseReplacement => {
+        Repair::PauseReplacement => {
             assert_eq!(replacement.expect(&seen).name, NAME, "{seen}");
             assert!(!is_active(original), "{seen}");
             assert_ne!(marker.original.run_state, RunState::Stopped, "{seen}");
         }
         Repair::UnnameReplacement => assert!(!is_active(replacement), "{seen}"),
-        Repair::NameReplacement => assert!(original.is_none(), "{seen}"),
         Repair::DisarmReplacement | Repair::StopReplacement => {
             assert!(original.is_some() && replacement.is_some(), "{seen}");
         }
@@ -153,12 +154,12 @@ fn repaired(marker: &Marker, mut observed: Observed, repair: Repair) -> Observed
     match repair {
         Repair::RemoveReplacement | Repair::Commit => *slot = None,
         Repair::UnnameReplacement => sight.name = marker.new_name(),
-        Repair::Unpark | Repair::NameReplacement => NAME.clone_into(&mut sight.name),
+        Repair::Unpark => NAME.clone_into(&mut sight.name),
         _ if is_half_removed => {}
         Repair::DisarmReplacement => sight.restart_policy = RestartPolicy::named("no"),
         Repair::Rearm => sight.restart_policy = marker.original.restart_policy.clone(),
         Repair::StopReplacement => sight.status = Status::Exited,
-        Repair::StartOriginal | Repair::StartReplacement => sight.status = Status::Running,
+        Repair::StartOriginal => sight.status = Status::Running,
         Repair::PauseOriginal | Repair::PauseReplacement => sight.status = Status::Paused,
     }
     let names = [&observed.original, &observed.replacement].map(|s| s.as_ref().map(|s| &s.name));

@@ -1,0 +1,74 @@
+//! Looks at containers.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use tracing::warn;
+
+use super::marker;
+use crate::{
+    engine::{Container, Engine, EngineError},
+    plan::MARKER_LABEL,
+};
+
+/// How many containers are inspected at a time.
+pub(super) const PARALLEL: usize = 8;
+
+/// One look at a container.
+pub(super) async fn observe(engine: &dyn Engine, id: &str) -> Result<Container, EngineError> {
+    Container::from_document(engine.inspect_container(id).await?)
+}
+
+/// A container, or `None` where the engine has none of that reference.
+pub(super) async fn existing(
+    engine: &dyn Engine,
+    reference: &str,
+) -> Result<Option<Container>, EngineError> {
+    match observe(engine, reference).await {
+        Ok(container) => Ok(Some(container)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The containers that bear a marker. One that vanishes meanwhile is left out, and so is one that
+/// the engine cannot inspect: it must not keep the others from being looked after.
+pub(super) async fn labelled(engine: &dyn Engine) -> Result<Vec<Container>, EngineError> {
+    stream::iter(engine.list_labelled(MARKER_LABEL).await?)
+        .map(async |id| match existing(engine, &id).await {
+            Err(error @ EngineError::Unreachable { .. }) => Err(error),
+            Err(error) => {
+                warn!(id, %error, "a container with a marker cannot be inspected: hands off");
+                Ok(None)
+            }
+            found => found,
+        })
+        .buffer_unordered(PARALLEL)
+        .try_filter_map(async |container| Ok(container))
+        .try_collect()
+        .await
+}
+
+/// The names of the parked originals that none of these markers tells of: their replacement was
+/// removed by somebody, and with it the journal.
+pub(super) async fn orphans(
+    engine: &dyn Engine,
+    labelled: &[Container],
+) -> Result<Vec<String>, EngineError> {
+    let told: Vec<String> = labelled
+        .iter()
+        .filter_map(marker::Marker::of)
+        .map(|marker| marker.original.id)
+        .collect();
+    let summaries = engine.list_containers().await?;
+    let text = |summary: &Value, pointer: &str| {
+        let value = summary.pointer(pointer).and_then(Value::as_str);
+        value.unwrap_or_default().to_owned()
+    };
+    Ok(summaries
+        .iter()
+        .filter(|summary| !told.contains(&text(summary, "/Id")))
+        .map(|summary| text(summary, "/Names/0"))
+        .filter(|name| marker::is_parked(name))
+        .map(|name| name.trim_start_matches('/').to_owned())
+        .collect())
+}

@@ -240,6 +240,18 @@ fn what_fails_before_stop_touches_nothing() {
             404,
             "no-such",
         ),
+        (
+            "/containers/upgrade?name=/".to_owned(),
+            String::new(),
+            400,
+            "name",
+        ),
+        (
+            "/containers/upgrade?name=..".to_owned(),
+            String::new(),
+            404,
+            "No such container: ..",
+        ),
     ];
     for (path, body, status, named) in cases {
         let refused = scenario.post(&path, &body);

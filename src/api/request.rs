@@ -58,18 +58,7 @@ struct UpgradeConfig {
 /// [`Mistake`] with the parameter or field that is wrong.
 pub(super) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
     let query = Query::read(uri.query().unwrap_or_default())?;
-    let reference = match route(uri.path()) {
-        Some(Route::OfPath(id)) => {
-            if query.get("name").is_some() {
-                return Err(Mistake::bad("name: the path names the container already"));
-            }
-            id
-        }
-        _ => match query.get("name") {
-            Some(name) if !name.is_empty() => name.trim_start_matches('/').to_owned(),
-            _ => return Err(Mistake::bad("name: a container is expected")),
-        },
-    };
+    let reference = reference(route(uri.path()), &query)?;
     for later in ["dryRun", "renewVolumes"] {
         if query.flag(later)? {
             return Err(Mistake::unsupported(later));
@@ -111,6 +100,33 @@ pub(super) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Call, 
         },
         stream: query.flag("stream")?,
     })
+}
+
+/// What names the container: a path's segment or the query's `name`, as the engine can be asked
+/// for it. Docker itself prints names with a slash in front, and takes them so.
+fn reference(route: Option<Route>, query: &Query) -> Result<String, Mistake> {
+    let given = match route {
+        Some(Route::OfPath(_)) if query.get("name").is_some() => {
+            return Err(Mistake::bad("name: the path names the container already"));
+        }
+        Some(Route::OfPath(id)) => id,
+        _ => query.get("name").unwrap_or_default().to_owned(),
+    };
+    let reference = given.trim_start_matches('/');
+    if reference.is_empty() {
+        return Err(Mistake::bad(format!(
+            "name: a container is expected, not \"{given}\""
+        )));
+    }
+    // No container is called so, and the engine can't be asked: its router decodes and cleans a
+    // path before it looks at it, and redirects.
+    if reference
+        .split('/')
+        .any(|segment| matches!(segment, "" | "." | ".."))
+    {
+        return Err(Mistake::no_such_container(reference));
+    }
+    Ok(reference.to_owned())
 }
 
 /// Takes `UpgradeConfig`, which is no part of the patch, out of the body.
@@ -241,6 +257,39 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_taken_as_docker_prints_it() {
+        for target in [
+            "/containers/%2Fweb/upgrade",
+            "/v1.41/containers/%2F%2Fweb/upgrade",
+            "/containers/upgrade?name=/web",
+            "/containers/upgrade?name=%2F%2Fweb",
+        ] {
+            assert_eq!(read_text(target, "").unwrap().reference, "web", "{target}");
+        }
+        let link = read_text("/containers/web%2Fdb/upgrade", "").unwrap();
+        assert_eq!(link.reference, "web/db");
+    }
+
+    #[test]
+    fn a_name_that_the_engine_would_redirect_is_no_container() {
+        for name in [
+            ".", "..", "/.", "/..", "a/../b", "a/./b", "a//b", "a/", "../web",
+        ] {
+            let encoded = name.replace('.', "%2E").replace('/', "%2F");
+            for target in [
+                format!("/containers/upgrade?name={name}"),
+                format!("/containers/upgrade?name={encoded}"),
+                format!("/containers/{encoded}/upgrade"),
+            ] {
+                let mistake = read_text(&target, "").expect_err(&target);
+                let name = name.trim_start_matches('/');
+                assert_eq!(mistake.message(), format!("No such container: {name}"));
+                assert_eq!(mistake.status(), 404, "{target}");
+            }
+        }
+    }
+
+    #[test]
     fn a_mistake_is_named() {
         let cases = [
             ("/containers/web/upgrade?nonsense=1", "", "nonsense"),
@@ -251,6 +300,18 @@ mod tests {
             ("/containers/web/upgrade?force=maybe", "", "maybe"),
             ("/containers/web/upgrade?t=1&t=2", "", "t: given twice"),
             ("/containers/upgrade", "", "name"),
+            ("/containers/upgrade?name=", "", "name"),
+            (
+                "/containers/upgrade?name=/",
+                "",
+                "name: a container is expected, not \"/\"",
+            ),
+            (
+                "/containers/%2F/upgrade",
+                "",
+                "name: a container is expected, not \"/\"",
+            ),
+            ("/containers/web/upgrade?name=db", "", "already"),
             ("/containers/web/upgrade", "{", "JSON"),
             ("/containers/web/upgrade", "[]", "JSON object"),
             ("/containers/web/upgrade", r#"{"Env": "A=1"}"#, "Env"),

@@ -3,6 +3,7 @@
 mod reply;
 mod request;
 mod route;
+mod signal;
 
 use std::{convert::Infallible, sync::Arc};
 

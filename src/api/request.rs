@@ -11,6 +11,7 @@ use url::form_urlencoded;
 use super::{
     reply::Mistake,
     route::{Route, route},
+    signal,
 };
 use crate::{
     engine::StopOptions,
@@ -209,12 +210,10 @@ impl Query {
         };
         let signal = match self.get("signal") {
             Some("") => return Err(Mistake::bad("signal: a name or a number is expected")),
-            Some(signal)
-                if !signal
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte)) =>
-            {
-                return Err(Mistake::bad(format!("signal: \"{signal}\" is no signal")));
+            Some(signal) if !signal::is_known(signal) => {
+                return Err(Mistake::bad(format!(
+                    "signal: \"{signal}\" is no signal of Linux"
+                )));
             }
             signal => signal.map(str::to_owned),
         };
@@ -297,6 +296,9 @@ mod tests {
             ("/containers/web/upgrade?t=soon", "", "soon"),
             ("/containers/web/upgrade?t=-2", "", "-2"),
             ("/containers/web/upgrade?signal=", "", "signal"),
+            ("/containers/web/upgrade?signal=NOPE", "", "NOPE"),
+            ("/containers/web/upgrade?signal=9999", "", "9999"),
+            ("/containers/web/upgrade?signal=0", "", "signal"),
             ("/containers/web/upgrade?force=maybe", "", "maybe"),
             ("/containers/web/upgrade?t=1&t=2", "", "t: given twice"),
             ("/containers/upgrade", "", "name"),

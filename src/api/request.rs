@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use hyper::{Uri, header::HeaderMap};
+use hyper::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{
     reply::Mistake,
-    route::{Route, route},
+    route::{self, Route, route},
     signal,
 };
 use crate::{
@@ -53,13 +53,13 @@ struct UpgradeConfig {
     healthy_deadline: Option<u64>,
 }
 
-/// Reads a call.
+/// Reads a call. `target` is the one of the request line, as it stands there.
 ///
 /// # Errors
 /// [`Mistake`] with the parameter or field that is wrong.
-pub(super) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
-    let query = Query::read(uri.query().unwrap_or_default())?;
-    let reference = reference(route(uri.path()), &query)?;
+pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
+    let query = Query::read(route::query(target))?;
+    let reference = reference(route(target), &query)?;
     for later in ["dryRun", "renewVolumes"] {
         if query.flag(later)? {
             return Err(Mistake::unsupported(later));
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     fn read_text(target: &str, body: &str) -> Result<Call, Mistake> {
-        read(&target.parse().unwrap(), &HeaderMap::new(), body.as_bytes())
+        read(target, &HeaderMap::new(), body.as_bytes())
     }
 
     #[test]
@@ -300,6 +300,8 @@ mod tests {
             ("/containers/web/upgrade?signal=9999", "", "9999"),
             ("/containers/web/upgrade?signal=0", "", "signal"),
             ("/containers/web/upgrade?force=maybe", "", "maybe"),
+            ("/containers/web/upgrade?pull=\"a<{b", "", "\"a<{b"),
+            ("/containers/web/upgrade?pull=a#b", "", "a#b"),
             ("/containers/web/upgrade?t=1&t=2", "", "t: given twice"),
             ("/containers/upgrade", "", "name"),
             ("/containers/upgrade?name=", "", "name"),

@@ -42,14 +42,15 @@ pub(super) fn query(target: &str) -> &str {
 /// The path of a request target, and its query. No character ends either but the first `?`: a
 /// target has no fragment (Go's `url.ParseRequestURI`).
 fn split(target: &str) -> (&str, &str) {
-    let origin = match target.split_once("://") {
+    let (before, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = match before.split_once("://") {
         // Absolute form; a target without a path is the root.
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+        Some((scheme, rest)) if !scheme.contains('/') => {
             rest.find('/').map_or("/", |slash| &rest[slash..])
         }
-        _ => target,
+        _ => before,
     };
-    origin.split_once('?').unwrap_or((origin, ""))
+    (path, query)
 }
 
 /// A path without `/v1.NN`.
@@ -101,6 +102,7 @@ mod tests {
             "/v1.41/v1.41/containers/web/upgrade",
             "/containers/create?name=/upgrade",
             "/build?remote=http://host/containers/web/upgrade",
+            "http://docker?remote=/containers/web/upgrade",
             "*",
             "",
         ] {

@@ -65,10 +65,7 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
             return Err(Mistake::unsupported(later));
         }
     }
-    if query
-        .get("platform")
-        .is_some_and(|platform| !platform.is_empty())
-    {
+    if query.get("platform").is_some() {
         return Err(Mistake::unsupported("platform"));
     }
     let mut patch = match body {
@@ -132,11 +129,28 @@ fn reference(route: Option<Route>, query: &Query) -> Result<String, Mistake> {
 
 /// Takes `UpgradeConfig`, which is no part of the patch, out of the body.
 fn upgrade_config(body: &mut plan::Object) -> Result<UpgradeConfig, Mistake> {
-    match body.shift_remove("UpgradeConfig") {
-        None | Some(Value::Null) => Ok(UpgradeConfig::default()),
-        Some(config) => serde_path_to_error::deserialize(config)
-            .map_err(|error| Mistake::bad(format!("UpgradeConfig.{error}"))),
+    let mut config = match take(body, "UpgradeConfig") {
+        None | Some(Value::Null) => return Ok(UpgradeConfig::default()),
+        Some(config) => config,
+    };
+    if let Value::Object(fields) = &mut config {
+        for name in ["Monitor", "HealthyDeadline"] {
+            if let Some(value) = take(fields, name) {
+                fields.insert(name.to_owned(), value);
+            }
+        }
     }
+    serde_path_to_error::deserialize(config)
+        .map_err(|error| Mistake::bad(format!("UpgradeConfig.{error}")))
+}
+
+/// Takes the field that Docker would read as `name`: in any case, and the last of several.
+fn take(object: &mut plan::Object, name: &str) -> Option<Value> {
+    let mut taken = None;
+    while let Some(key) = object.keys().find(|key| key.eq_ignore_ascii_case(name)) {
+        taken = object.shift_remove(&key.clone());
+    }
+    taken
 }
 
 fn registry_auth(headers: &HeaderMap) -> Result<Option<String>, Mistake> {
@@ -167,17 +181,18 @@ impl Query {
         Ok(Self(read))
     }
 
+    /// A parameter's value; an empty one is as good as none, as Docker has it.
     fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
-            .find(|(known, _)| known == name)
+            .find(|(known, value)| known == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
     }
 
-    /// `1`, `true` and `0`, `false`, as the docker CLI writes them; empty is false.
+    /// `1`, `true` and `0`, `false`, as the docker CLI writes them.
     fn flag(&self, name: &str) -> Result<bool, Mistake> {
         match self.get(name).map(str::to_ascii_lowercase).as_deref() {
-            None | Some("" | "0" | "false") => Ok(false),
+            None | Some("0" | "false") => Ok(false),
             Some("1" | "true") => Ok(true),
             Some(value) => Err(Mistake::bad(format!(
                 "{name}: \"{value}\" is neither true nor false"
@@ -209,7 +224,6 @@ impl Query {
             },
         };
         let signal = match self.get("signal") {
-            Some("") => return Err(Mistake::bad("signal: a name or a number is expected")),
             Some(signal) if !signal::is_known(signal) => {
                 return Err(Mistake::bad(format!(
                     "signal: \"{signal}\" is no signal of Linux"
@@ -236,6 +250,30 @@ mod tests {
         assert_eq!(call.request.monitor, Duration::from_secs(5));
         assert_eq!(call.request.pull, Pull::Missing);
         assert!(!call.stream && !call.request.force && call.request.patch.is_empty());
+    }
+
+    #[test]
+    fn an_empty_parameter_is_not_given() {
+        let query: String = PARAMETERS.map(|name| format!("{name}=&")).concat();
+        let call = read_text(&format!("/containers/web/upgrade?{query}"), "").unwrap();
+        assert_eq!(call.reference, "web");
+        assert_eq!(call.request.stop, StopOptions::default());
+        assert_eq!(call.request.pull, Pull::Missing);
+        assert!(!call.stream && !call.request.force);
+    }
+
+    #[test]
+    fn upgrade_config_is_read_in_any_case() {
+        for body in [
+            r#"{"upgradeConfig": {"monitor": 7, "healthyDeadline": 8}}"#,
+            r#"{"UPGRADECONFIG": {"MONITOR": 7, "HealthyDeadline": 8}}"#,
+            r#"{"UpgradeConfig": {"Monitor": 1}, "upgradeconfig": {"Monitor": 7, "healthydeadline": 8}}"#,
+        ] {
+            let request = read_text("/containers/web/upgrade", body).unwrap().request;
+            assert_eq!(request.monitor, Duration::from_nanos(7), "{body}");
+            assert_eq!(request.healthy_deadline, Duration::from_nanos(8), "{body}");
+            assert!(request.patch.is_empty(), "{body}");
+        }
     }
 
     #[test]
@@ -295,13 +333,13 @@ mod tests {
             ("/containers/web/upgrade?pull=often", "", "often"),
             ("/containers/web/upgrade?t=soon", "", "soon"),
             ("/containers/web/upgrade?t=-2", "", "-2"),
-            ("/containers/web/upgrade?signal=", "", "signal"),
             ("/containers/web/upgrade?signal=NOPE", "", "NOPE"),
             ("/containers/web/upgrade?signal=9999", "", "9999"),
             ("/containers/web/upgrade?signal=0", "", "signal"),
             ("/containers/web/upgrade?force=maybe", "", "maybe"),
             ("/containers/web/upgrade?pull=\"a<{b", "", "\"a<{b"),
             ("/containers/web/upgrade?pull=a#b", "", "a#b"),
+            ("/containers/web/upgrade?t=&t=2", "", "t: given twice"),
             ("/containers/web/upgrade?t=1&t=2", "", "t: given twice"),
             ("/containers/upgrade", "", "name"),
             ("/containers/upgrade?name=", "", "name"),

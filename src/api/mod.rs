@@ -114,6 +114,8 @@ async fn read(target: &str, request: Request<Incoming>) -> Result<Call, Mistake>
 
 /// The outcome of a run. A transaction that ends without one has panicked.
 async fn end(run: Run) -> Result<Outcome, Failure> {
+    // Nobody reads on: the lines of a long pull would pile up.
+    drop(run.progress);
     run.outcome.await.unwrap_or_else(|_| {
         Err(Failure {
             cause: Cause::Failed,
@@ -174,4 +176,29 @@ fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Respon
     let server = header::HeaderValue::from_static(concat!("Refit/", env!("CARGO_PKG_VERSION")));
     headers.insert(header::SERVER, server);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        sync::{mpsc, oneshot},
+        time::timeout,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn progress_that_nobody_reads_is_not_kept() {
+        let (tell, progress) = mpsc::unbounded_channel();
+        let (tell_end, outcome) = oneshot::channel();
+        let ended = tokio::spawn(end(Run { progress, outcome }));
+        let closed = timeout(Duration::from_secs(10), tell.closed()).await;
+        assert!(closed.is_ok(), "the upgrade goes on, and is listened to");
+        assert!(tell.send(Progress::Pull(Value::Null)).is_err());
+        drop(tell_end);
+        let failure = ended.await.unwrap().unwrap_err();
+        assert_eq!(failure.rollback, Rollback::Incomplete);
+    }
 }

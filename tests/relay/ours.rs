@@ -31,7 +31,7 @@ async fn expect_our_answer(client: &mut UnixStream) -> String {
 }
 
 /// As [`expect_our_answer`]: its status and its JSON.
-async fn our_answer(client: &mut UnixStream) -> (u16, Value) {
+pub async fn our_answer(client: &mut UnixStream) -> (u16, Value) {
     let answer = expect_our_answer(client).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(
@@ -161,6 +161,18 @@ async fn an_unreachable_engine_is_a_503_that_can_be_read() {
         ))))),
     )
     .unwrap();
+    let mut client = connect(&relay);
+    send(
+        &mut client.io,
+        "POST /containers/web/upgrade HTTP/1.1\r\n\r\n",
+    )
+    .await;
+    let (status, answer) = our_answer(&mut client.io).await;
+    assert_eq!(
+        (status, &answer["Rollback"]),
+        (503, &"not needed".into()),
+        "{answer}"
+    );
     for (request, head) in [
         (GET.to_owned(), false),
         ("HEAD /_ping HTTP/1.1\r\n\r\n".to_owned(), true),

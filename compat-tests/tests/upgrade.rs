@@ -237,6 +237,8 @@ fn what_fails_before_stop_touches_nothing() {
         ),
         (path("?nonsense=1"), String::new(), 400, "nonsense"),
         (path("?t=soon"), String::new(), 400, "soon"),
+        (path("?signal=NOPE"), String::new(), 400, "NOPE"),
+        (path("?signal=9999"), String::new(), 400, "9999"),
         (path(""), "{".to_owned(), 400, "JSON"),
         (path(""), r#"{"Env": "A=1"}"#.to_owned(), 400, "Env"),
         (path(""), huge, 400, "larger"),
@@ -245,6 +247,18 @@ fn what_fails_before_stop_touches_nothing() {
             String::new(),
             404,
             "no-such",
+        ),
+        (
+            "/containers/upgrade?name=/".to_owned(),
+            String::new(),
+            400,
+            "name",
+        ),
+        (
+            "/containers/upgrade?name=..".to_owned(),
+            String::new(),
+            404,
+            "No such container: ..",
         ),
     ];
     for (path, body, status, named) in cases {

@@ -3,6 +3,7 @@
 mod reply;
 mod request;
 mod route;
+mod signal;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -34,6 +35,10 @@ const BODY_LIMIT: usize = 4 * 1024 * 1024;
 /// The largest head of a request: what the relay takes, and a little.
 const HEAD_LIMIT: usize = 2 * 1024 * 1024;
 
+/// The most headers of a request. Refit reads two of them, but a client behind several proxies
+/// may send many more than the 100 that hyper allows; twice as many as these would not fit its map.
+const HEADERS_LIMIT: usize = 16 * 1024;
+
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Serves the requests that are ours.
@@ -49,26 +54,32 @@ impl Api {
         Self { upgrades }
     }
 
-    /// Serves the one request that `io` begins with (its head was recognised by [`owns`]), and
-    /// closes the connection. Errors of the connection end it and are logged here.
-    pub async fn serve<IO>(&self, io: IO)
+    /// Serves the one request that `io` begins with, and closes the connection. `target` is its
+    /// target, which [`owns`] recognised; the one in the head is not looked at. Errors of the
+    /// connection end it and are logged here.
+    pub async fn serve<IO>(&self, target: &str, io: IO)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let service = service_fn(|request| self.answer(request));
+        let service = service_fn(|request| self.answer(target, request));
         let connection = http1::Builder::new()
             .keep_alive(false)
             // A client that has sent its request may close its half of the connection.
             .half_close(true)
             .max_buf_size(HEAD_LIMIT)
+            .max_headers(HEADERS_LIMIT)
             .serve_connection(TokioIo::new(io), service);
         if let Err(error) = connection.await {
             debug!(%error, "serve an upgrade");
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        Ok(match read(request).await {
+    async fn answer(
+        &self,
+        target: &str,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Infallible> {
+        Ok(match read(target, request).await {
             Ok(call) => self.upgrade(call).await,
             Err(mistake) => whole(&mistake.into()),
         })
@@ -86,7 +97,7 @@ impl Api {
     }
 }
 
-async fn read(request: Request<Incoming>) -> Result<Call, Mistake> {
+async fn read(target: &str, request: Request<Incoming>) -> Result<Call, Mistake> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT)
         .collect()
@@ -98,11 +109,13 @@ async fn read(request: Request<Incoming>) -> Result<Call, Mistake> {
                 format!("the body cannot be read: {error}")
             })
         })?;
-    request::read(&head.uri, &head.headers, &body.to_bytes())
+    request::read(target, &head.headers, &body.to_bytes())
 }
 
 /// The outcome of a run. A transaction that ends without one has panicked.
 async fn end(run: Run) -> Result<Outcome, Failure> {
+    // Nobody reads on: the lines of a long pull would pile up.
+    drop(run.progress);
     run.outcome.await.unwrap_or_else(|_| {
         Err(Failure {
             cause: Cause::Failed,
@@ -163,4 +176,29 @@ fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Respon
     let server = header::HeaderValue::from_static(concat!("Refit/", env!("CARGO_PKG_VERSION")));
     headers.insert(header::SERVER, server);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::{
+        sync::{mpsc, oneshot},
+        time::timeout,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn progress_that_nobody_reads_is_not_kept() {
+        let (tell, progress) = mpsc::unbounded_channel();
+        let (tell_end, outcome) = oneshot::channel();
+        let ended = tokio::spawn(end(Run { progress, outcome }));
+        let closed = timeout(Duration::from_secs(10), tell.closed()).await;
+        assert!(closed.is_ok(), "the upgrade goes on, and is listened to");
+        assert!(tell.send(Progress::Pull(Value::Null)).is_err());
+        drop(tell_end);
+        let failure = ended.await.unwrap().unwrap_err();
+        assert_eq!(failure.rollback, Rollback::Incomplete);
+    }
 }

@@ -21,6 +21,14 @@ impl Mistake {
         }
     }
 
+    /// A reference that no container can have, in the engine's own words.
+    pub fn no_such_container(reference: &str) -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            message: format!("No such container: {reference}"),
+        }
+    }
+
     /// A parameter of the contract that this version cannot serve yet.
     pub fn unsupported(parameter: &str) -> Self {
         Self {

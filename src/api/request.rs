@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use hyper::{Uri, header::HeaderMap};
+use hyper::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::{
     reply::Mistake,
-    route::{Route, route},
+    route::{self, Route, route},
+    signal,
 };
 use crate::{
     engine::StopOptions,
@@ -52,33 +53,19 @@ struct UpgradeConfig {
     healthy_deadline: Option<u64>,
 }
 
-/// Reads a call.
+/// Reads a call. `target` is the one of the request line, as it stands there.
 ///
 /// # Errors
 /// [`Mistake`] with the parameter or field that is wrong.
-pub(super) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
-    let query = Query::read(uri.query().unwrap_or_default())?;
-    let reference = match route(uri.path()) {
-        Some(Route::OfPath(id)) => {
-            if query.get("name").is_some() {
-                return Err(Mistake::bad("name: the path names the container already"));
-            }
-            id
-        }
-        _ => match query.get("name") {
-            Some(name) if !name.is_empty() => name.trim_start_matches('/').to_owned(),
-            _ => return Err(Mistake::bad("name: a container is expected")),
-        },
-    };
+pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
+    let query = Query::read(route::query(target))?;
+    let reference = reference(route(target), &query)?;
     for later in ["dryRun", "renewVolumes"] {
         if query.flag(later)? {
             return Err(Mistake::unsupported(later));
         }
     }
-    if query
-        .get("platform")
-        .is_some_and(|platform| !platform.is_empty())
-    {
+    if query.get("platform").is_some() {
         return Err(Mistake::unsupported("platform"));
     }
     let mut patch = match body {
@@ -113,13 +100,57 @@ pub(super) fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Call, 
     })
 }
 
+/// What names the container: a path's segment or the query's `name`, as the engine can be asked
+/// for it. Docker itself prints names with a slash in front, and takes them so.
+fn reference(route: Option<Route>, query: &Query) -> Result<String, Mistake> {
+    let given = match route {
+        Some(Route::OfPath(_)) if query.get("name").is_some() => {
+            return Err(Mistake::bad("name: the path names the container already"));
+        }
+        Some(Route::OfPath(id)) => id,
+        _ => query.get("name").unwrap_or_default().to_owned(),
+    };
+    let reference = given.trim_start_matches('/');
+    if reference.is_empty() {
+        return Err(Mistake::bad(format!(
+            "name: a container is expected, not \"{given}\""
+        )));
+    }
+    // No container is called so, and the engine can't be asked: its router decodes and cleans a
+    // path before it looks at it, and redirects.
+    if reference
+        .split('/')
+        .any(|segment| matches!(segment, "" | "." | ".."))
+    {
+        return Err(Mistake::no_such_container(reference));
+    }
+    Ok(reference.to_owned())
+}
+
 /// Takes `UpgradeConfig`, which is no part of the patch, out of the body.
 fn upgrade_config(body: &mut plan::Object) -> Result<UpgradeConfig, Mistake> {
-    match body.shift_remove("UpgradeConfig") {
-        None | Some(Value::Null) => Ok(UpgradeConfig::default()),
-        Some(config) => serde_path_to_error::deserialize(config)
-            .map_err(|error| Mistake::bad(format!("UpgradeConfig.{error}"))),
+    let mut config = match take(body, "UpgradeConfig") {
+        None | Some(Value::Null) => return Ok(UpgradeConfig::default()),
+        Some(config) => config,
+    };
+    if let Value::Object(fields) = &mut config {
+        for name in ["Monitor", "HealthyDeadline"] {
+            if let Some(value) = take(fields, name) {
+                fields.insert(name.to_owned(), value);
+            }
+        }
     }
+    serde_path_to_error::deserialize(config)
+        .map_err(|error| Mistake::bad(format!("UpgradeConfig.{error}")))
+}
+
+/// Takes the field that Docker would read as `name`: in any case, and the last of several.
+fn take(object: &mut plan::Object, name: &str) -> Option<Value> {
+    let mut taken = None;
+    while let Some(key) = object.keys().find(|key| key.eq_ignore_ascii_case(name)) {
+        taken = object.shift_remove(&key.clone());
+    }
+    taken
 }
 
 fn registry_auth(headers: &HeaderMap) -> Result<Option<String>, Mistake> {
@@ -150,17 +181,18 @@ impl Query {
         Ok(Self(read))
     }
 
+    /// A parameter's value; an empty one is as good as none, as Docker has it.
     fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
-            .find(|(known, _)| known == name)
+            .find(|(known, value)| known == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
     }
 
-    /// `1`, `true` and `0`, `false`, as the docker CLI writes them; empty is false.
+    /// `1`, `true` and `0`, `false`, as the docker CLI writes them.
     fn flag(&self, name: &str) -> Result<bool, Mistake> {
         match self.get(name).map(str::to_ascii_lowercase).as_deref() {
-            None | Some("" | "0" | "false") => Ok(false),
+            None | Some("0" | "false") => Ok(false),
             Some("1" | "true") => Ok(true),
             Some(value) => Err(Mistake::bad(format!(
                 "{name}: \"{value}\" is neither true nor false"
@@ -192,13 +224,10 @@ impl Query {
             },
         };
         let signal = match self.get("signal") {
-            Some("") => return Err(Mistake::bad("signal: a name or a number is expected")),
-            Some(signal)
-                if !signal
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte)) =>
-            {
-                return Err(Mistake::bad(format!("signal: \"{signal}\" is no signal")));
+            Some(signal) if !signal::is_known(signal) => {
+                return Err(Mistake::bad(format!(
+                    "signal: \"{signal}\" is no signal of Linux"
+                )));
             }
             signal => signal.map(str::to_owned),
         };
@@ -211,7 +240,7 @@ mod tests {
     use super::*;
 
     fn read_text(target: &str, body: &str) -> Result<Call, Mistake> {
-        read(&target.parse().unwrap(), &HeaderMap::new(), body.as_bytes())
+        read(target, &HeaderMap::new(), body.as_bytes())
     }
 
     #[test]
@@ -221,6 +250,30 @@ mod tests {
         assert_eq!(call.request.monitor, Duration::from_secs(5));
         assert_eq!(call.request.pull, Pull::Missing);
         assert!(!call.stream && !call.request.force && call.request.patch.is_empty());
+    }
+
+    #[test]
+    fn an_empty_parameter_is_not_given() {
+        let query: String = PARAMETERS.map(|name| format!("{name}=&")).concat();
+        let call = read_text(&format!("/containers/web/upgrade?{query}"), "").unwrap();
+        assert_eq!(call.reference, "web");
+        assert_eq!(call.request.stop, StopOptions::default());
+        assert_eq!(call.request.pull, Pull::Missing);
+        assert!(!call.stream && !call.request.force);
+    }
+
+    #[test]
+    fn upgrade_config_is_read_in_any_case() {
+        for body in [
+            r#"{"upgradeConfig": {"monitor": 7, "healthyDeadline": 8}}"#,
+            r#"{"UPGRADECONFIG": {"MONITOR": 7, "HealthyDeadline": 8}}"#,
+            r#"{"UpgradeConfig": {"Monitor": 1}, "upgradeconfig": {"Monitor": 7, "healthydeadline": 8}}"#,
+        ] {
+            let request = read_text("/containers/web/upgrade", body).unwrap().request;
+            assert_eq!(request.monitor, Duration::from_nanos(7), "{body}");
+            assert_eq!(request.healthy_deadline, Duration::from_nanos(8), "{body}");
+            assert!(request.patch.is_empty(), "{body}");
+        }
     }
 
     #[test]
@@ -241,16 +294,66 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_taken_as_docker_prints_it() {
+        for target in [
+            "/containers/%2Fweb/upgrade",
+            "/v1.41/containers/%2F%2Fweb/upgrade",
+            "/containers/upgrade?name=/web",
+            "/containers/upgrade?name=%2F%2Fweb",
+        ] {
+            assert_eq!(read_text(target, "").unwrap().reference, "web", "{target}");
+        }
+        let link = read_text("/containers/web%2Fdb/upgrade", "").unwrap();
+        assert_eq!(link.reference, "web/db");
+    }
+
+    #[test]
+    fn a_name_that_the_engine_would_redirect_is_no_container() {
+        for name in [
+            ".", "..", "/.", "/..", "a/../b", "a/./b", "a//b", "a/", "../web",
+        ] {
+            let encoded = name.replace('.', "%2E").replace('/', "%2F");
+            for target in [
+                format!("/containers/upgrade?name={name}"),
+                format!("/containers/upgrade?name={encoded}"),
+                format!("/containers/{encoded}/upgrade"),
+            ] {
+                let mistake = read_text(&target, "").expect_err(&target);
+                let name = name.trim_start_matches('/');
+                assert_eq!(mistake.message(), format!("No such container: {name}"));
+                assert_eq!(mistake.status(), 404, "{target}");
+            }
+        }
+    }
+
+    #[test]
     fn a_mistake_is_named() {
         let cases = [
             ("/containers/web/upgrade?nonsense=1", "", "nonsense"),
             ("/containers/web/upgrade?pull=often", "", "often"),
             ("/containers/web/upgrade?t=soon", "", "soon"),
             ("/containers/web/upgrade?t=-2", "", "-2"),
-            ("/containers/web/upgrade?signal=", "", "signal"),
+            ("/containers/web/upgrade?signal=NOPE", "", "NOPE"),
+            ("/containers/web/upgrade?signal=9999", "", "9999"),
+            ("/containers/web/upgrade?signal=0", "", "signal"),
             ("/containers/web/upgrade?force=maybe", "", "maybe"),
+            ("/containers/web/upgrade?pull=\"a<{b", "", "\"a<{b"),
+            ("/containers/web/upgrade?pull=a#b", "", "a#b"),
+            ("/containers/web/upgrade?t=&t=2", "", "t: given twice"),
             ("/containers/web/upgrade?t=1&t=2", "", "t: given twice"),
             ("/containers/upgrade", "", "name"),
+            ("/containers/upgrade?name=", "", "name"),
+            (
+                "/containers/upgrade?name=/",
+                "",
+                "name: a container is expected, not \"/\"",
+            ),
+            (
+                "/containers/%2F/upgrade",
+                "",
+                "name: a container is expected, not \"/\"",
+            ),
+            ("/containers/web/upgrade?name=db", "", "already"),
             ("/containers/web/upgrade", "{", "JSON"),
             ("/containers/web/upgrade", "[]", "JSON object"),
             ("/containers/web/upgrade", r#"{"Env": "A=1"}"#, "Env"),

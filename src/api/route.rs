@@ -16,12 +16,12 @@ pub(super) enum Route {
 /// `/v1.NN` prefix.
 #[must_use]
 pub fn owns(method: &str, target: &str) -> bool {
-    method == "POST" && route(path(target)).is_some()
+    method == "POST" && route(target).is_some()
 }
 
-/// The endpoint at a path, which may begin with a version.
-pub(super) fn route(path: &str) -> Option<Route> {
-    let rest = unversioned(path).strip_prefix("/containers/")?;
+/// The endpoint that a request target asks for. Its path may begin with a version.
+pub(super) fn route(target: &str) -> Option<Route> {
+    let rest = unversioned(split(target).0).strip_prefix("/containers/")?;
     if rest == "upgrade" {
         return Some(Route::OfQuery);
     }
@@ -34,16 +34,23 @@ pub(super) fn route(path: &str) -> Option<Route> {
     ))
 }
 
-/// The path of a request target.
-fn path(target: &str) -> &str {
-    let origin = match target.split_once("://") {
+/// The query of a request target, as it is written.
+pub(super) fn query(target: &str) -> &str {
+    split(target).1
+}
+
+/// The path of a request target, and its query. No character ends either but the first `?`: a
+/// target has no fragment (Go's `url.ParseRequestURI`).
+fn split(target: &str) -> (&str, &str) {
+    let (before, query) = target.split_once('?').unwrap_or((target, ""));
+    let path = match before.split_once("://") {
         // Absolute form; a target without a path is the root.
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
+        Some((scheme, rest)) if !scheme.contains('/') => {
             rest.find('/').map_or("/", |slash| &rest[slash..])
         }
-        _ => target,
+        _ => before,
     };
-    origin.split('?').next().unwrap_or(origin)
+    (path, query)
 }
 
 /// A path without `/v1.NN`.
@@ -95,10 +102,23 @@ mod tests {
             "/v1.41/v1.41/containers/web/upgrade",
             "/containers/create?name=/upgrade",
             "/build?remote=http://host/containers/web/upgrade",
+            "http://docker?remote=/containers/web/upgrade",
             "*",
             "",
         ] {
             assert!(!owns("POST", target), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_what_follows_the_first_question_mark() {
+        for (target, read) in [
+            ("/containers/upgrade", ""),
+            ("/containers/upgrade?", ""),
+            ("/containers/upgrade?name=a?b#c", "name=a?b#c"),
+            ("http://docker/containers/upgrade?name=web", "name=web"),
+        ] {
+            assert_eq!(query(target), read, "{target}");
         }
     }
 

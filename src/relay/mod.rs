@@ -87,11 +87,11 @@ impl Relay {
     /// Gives the client to our endpoint, which serves one request. The engine's side is closed
     /// before: the endpoint has its own connections.
     async fn hand_over(&self, connection: Connection) -> Result<(), Error> {
-        let (client, inbox) = connection.into_client();
+        let (client, mut inbox) = connection.into_client();
         let end = client.duplicate()?;
-        self.api
-            .serve(Handover::new(inbox, client.into_stream()?))
-            .await;
+        let target = handover::take_target(&mut inbox);
+        let io = Handover::new(inbox, client.into_stream()?);
+        self.api.serve(&target, io).await;
         close::linger(end).await;
         Ok(())
     }

@@ -12,4 +12,5 @@ mod hijack;
 mod ours;
 mod pressure;
 mod rig;
+mod statuses;
 mod tcp;

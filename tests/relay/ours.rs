@@ -8,6 +8,7 @@ use refit::{
     relay::Relay,
     upgrade::Upgrades,
 };
+use serde_json::Value;
 use tokio::{io::AsyncReadExt, net::UnixStream};
 
 use crate::rig::{OK, OURS, Rig, connect, expect, expect_end, hung_up, send, silent, within};
@@ -15,7 +16,7 @@ use crate::rig::{OK, OURS, Rig, connect, expect, expect_end, hung_up, send, sile
 const GET: &str = "GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n";
 
 /// Reads an answer of ours, to the end of the connection.
-async fn expect_our_answer(client: &mut UnixStream) {
+async fn expect_our_answer(client: &mut UnixStream) -> String {
     let mut answer = String::new();
     within(client.read_to_string(&mut answer))
         .await
@@ -26,6 +27,20 @@ async fn expect_our_answer(client: &mut UnixStream) {
         "{answer:?}"
     );
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer:?}");
+    answer
+}
+
+/// As [`expect_our_answer`]: its status and its JSON.
+pub async fn our_answer(client: &mut UnixStream) -> (u16, Value) {
+    let answer = expect_our_answer(client).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(
+        head.to_lowercase()
+            .contains("content-type: application/json"),
+        "{answer:?}"
+    );
+    let status = head["HTTP/1.1 ".len()..][..3].parse().unwrap();
+    (status, serde_json::from_str(body).unwrap())
 }
 
 #[tokio::test]
@@ -37,6 +52,36 @@ async fn ours_needs_no_connection_to_the_engine() {
     assert!(rig.nobody_dialled().await);
     drop(client.io);
     within(client.served).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_the_head_is_like_the_answer_is_ours() {
+    let path = "/containers/web/upgrade";
+    let many = "X: v\r\n".repeat(1000);
+    let long = format!("X: {}\r\n", "v".repeat(900_000));
+    for (target, headers, named) in [
+        (format!("{path}?nonsense=1"), many.as_str(), "nonsense"),
+        (format!("{path}?nonsense=1"), long.as_str(), "nonsense"),
+        (format!("{path}?pull=\"<{{^`|}}>"), "", "\"<{^`|}>"),
+        (format!("{path}?pull=a#b"), "", "a#b"),
+        (format!("{path}?pull={}", "a".repeat(100_000)), "", "aaa"),
+        (format!("http://d{path}?pull=\"b"), "", "\"b"),
+        (
+            "/containers/we<b>/upgrade?nonsense".to_owned(),
+            "",
+            "nonsense",
+        ),
+    ] {
+        let rig = Rig::new();
+        let mut client = rig.client();
+        let request =
+            format!("POST {target} HTTP/1.1\r\nHost: d\r\n{headers}Content-Length: 2\r\n\r\n{{}}");
+        send(&mut client.io, request).await;
+        let (status, answer) = our_answer(&mut client.io).await;
+        assert_eq!(status, 400, "{answer}");
+        let message = answer["message"].as_str().unwrap();
+        assert!(message.contains(named), "{message}");
+    }
 }
 
 #[tokio::test]
@@ -116,6 +161,18 @@ async fn an_unreachable_engine_is_a_503_that_can_be_read() {
         ))))),
     )
     .unwrap();
+    let mut client = connect(&relay);
+    send(
+        &mut client.io,
+        "POST /containers/web/upgrade HTTP/1.1\r\n\r\n",
+    )
+    .await;
+    let (status, answer) = our_answer(&mut client.io).await;
+    assert_eq!(
+        (status, &answer["Rollback"]),
+        (503, &"not needed".into()),
+        "{answer}"
+    );
     for (request, head) in [
         (GET.to_owned(), false),
         ("HEAD /_ping HTTP/1.1\r\n\r\n".to_owned(), true),

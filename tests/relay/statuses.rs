@@ -37,6 +37,7 @@ async fn play(rig: &Rig, inspected: &(u16, Value)) {
             "/v1.51/images/web%3A1/json" | "/v1.51/images/sha256%3A1/json" => {
                 (200, json!({ "Id": "sha256:1", "Config": {} }))
             }
+            _ if path.contains(".refit-") => (404, json!({ "message": "no such container" })),
             _ if path.starts_with("/v1.51/containers/") => inspected.clone(),
             _ => (404, json!({ "message": format!("no {path}") })),
         };

@@ -4,6 +4,9 @@
 #
 #   examples/quickstart.sh
 #
+# It runs a Refit of its own for as long as it takes, which must not be beside another one that is
+# upgrading something on the same engine.
+#
 # DOCKER_HOST is the engine (default: unix:///var/run/docker.sock). What it creates is named
 # refit-quickstart and removed at the end; an engine that it started stays, to be stopped with
 # `compat-tests/engines.sh down`.

@@ -1,6 +1,7 @@
 # Shared by the benchmarks: what they need, what they start, what they print.
 #
 # BENCH_ENGINE=unix:///run/docker.sock   measure against this engine instead of bringing one up
+#                                        (and beside no other Refit that is upgrading something)
 # BENCH_CPU=0                            pin what is started here (not the engine) to this CPU
 
 here=${here:?}

@@ -1,8 +1,23 @@
-//! The examples, as a new user runs them.
+//! The examples and the binary, as a new user runs them.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use compat_tests::variable;
+use compat_tests::{Scenario, variable};
+
+#[test]
+fn the_binary_runs_in_an_image_from_scratch() {
+    let scenario = Scenario::new("scratch");
+    let image = scenario.named("image");
+    let context = scenario.folder().join("context");
+    fs::create_dir(&context).unwrap();
+    fs::copy(variable("REFIT_BIN"), context.join("refit")).unwrap();
+    let dockerfile = "FROM scratch\nCOPY refit /refit\nENTRYPOINT [\"/refit\"]\n";
+    fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+    let context = context.to_str().unwrap();
+    scenario.docker(&["build", "-q", &scenario.label(), "-t", &image, context]);
+    let version = scenario.docker(&["run", "--rm", &image, "--version"]);
+    assert!(version.starts_with("refit "), "{version}");
+}
 
 #[test]
 fn the_quickstart_upgrades_and_rolls_back() {

@@ -175,7 +175,8 @@ fn a_failing_replacement_is_rolled_back_and_the_answer_says_why() {
         (
             format!(r#"{{"Image": "refit-test/exits", {reset}}}"#),
             "verify",
-            "exit code 3",
+            // With its last words.
+            "exit code 3; its last log lines:\nstarting up\ncannot read the configuration\n",
         ),
         (
             format!(r#"{{"Image": "refit-test/unhealthy", {reset}}}"#),

@@ -301,6 +301,7 @@ push() {
 
 prepare() {
     local version
+    ((EUID == 0)) || die "engines can only be started by root"
     need debootstrap debootstrap ip iproute2 curl curl
     # Every engine's images come from the first two roots, the CLI from the third.
     for version in "${all[@]}"; do make_root "$version"; done

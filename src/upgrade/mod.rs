@@ -14,6 +14,7 @@ mod outcome;
 mod own;
 mod reach;
 mod reconcile;
+mod setback;
 mod transaction;
 mod verify;
 

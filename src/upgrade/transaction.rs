@@ -1,12 +1,13 @@
 //! The forward story: one upgrade of one container, step by step.
 //!
 //! Everything that can fail slowly, or for the caller's fault, comes before the original is
-//! touched. Whatever fails afterwards ends in [`Reconciler`], which brings the original back.
+//! touched. Whatever fails afterwards is a [`Setback`], from which [`Attempt::roll_back`] brings the
+//! original back.
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tracing::{error, info};
+use tracing::info;
 
 use super::{
     Progress, admission,
@@ -17,7 +18,7 @@ use super::{
     marker::{Marker, RunState},
     outcome::{Cause, Failure, Incarnation, Outcome, Request, Rollback, Step},
     reach,
-    reconcile::{Reconciler, Settled, Stuck},
+    setback::{Attempt, Setback},
     verify,
 };
 use crate::{
@@ -35,32 +36,6 @@ pub(super) struct Transaction<'a> {
     pub lock: &'a Lock<'a>,
     /// Told of each step, and of the pull's lines.
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
-}
-
-/// Why a forward step did not succeed.
-struct Setback {
-    step: Step,
-    why: String,
-    /// Whether the engine may still be stopping the original, and so end it later.
-    may_still_stop: bool,
-}
-
-impl Setback {
-    fn of(step: Step, error: &EngineError) -> Self {
-        // A stop that took too long is refused with 500, after its signals were sent.
-        let was_refused = matches!(error, EngineError::Refused { status, .. } if *status < 500);
-        Self {
-            step,
-            why: error.to_string(),
-            may_still_stop: step == Step::Stop && !was_refused,
-        }
-    }
-}
-
-/// The original as it was seen before anything was touched, and what the marker says of it.
-struct Attempt<'a> {
-    original: &'a Container,
-    marker: &'a Marker,
 }
 
 /// What the forward steps know of the replacement.
@@ -90,6 +65,7 @@ impl Transaction<'_> {
         }
         let marker = Marker::new(&self.id, &original, self.request);
         let attempt = Attempt {
+            engine: self.engine,
             original: &original,
             marker: &marker,
         };
@@ -121,9 +97,7 @@ impl Transaction<'_> {
                     warnings: [plan.warnings, replacement.warnings, moved].concat(),
                 })
             }
-            Err(setback) => Err(self
-                .roll_back(&attempt, Some(replacement.id), setback)
-                .await),
+            Err(setback) => Err(attempt.roll_back(Some(replacement.id), setback).await),
         }
     }
 
@@ -252,7 +226,7 @@ impl Transaction<'_> {
         error: &EngineError,
     ) -> Failure {
         let setback = Setback::of(Step::Create, error);
-        let failure = self.roll_back(attempt, replacement, setback).await;
+        let failure = attempt.roll_back(replacement, setback).await;
         match (failure.rollback, error) {
             (Rollback::NotNeeded, error) => Failure {
                 cause: error.into(),
@@ -335,7 +309,7 @@ impl Transaction<'_> {
     async fn commit(&self, attempt: &Attempt<'_>, replacement: &str) -> Result<(), Failure> {
         self.announce(Step::Commit, &attempt.marker.original.name);
         let replacement = Some(replacement.to_owned());
-        let reconciler = self.reconciler(attempt.marker, replacement, Verdict::Passed);
+        let reconciler = attempt.reconciler(replacement, Verdict::Passed);
         let settled = reconciler.run().await;
         if let Ok(settled) = &settled
             && settled.rest == Rest::Committed
@@ -349,102 +323,7 @@ impl Transaction<'_> {
                 .to_owned(),
             may_still_stop: false,
         };
-        Err(self.conclude(attempt, &setback, "", settled).await)
-    }
-
-    /// Brings the original back, and says what failed and what state things are in now.
-    async fn roll_back(
-        &self,
-        attempt: &Attempt<'_>,
-        replacement: Option<String>,
-        setback: Setback,
-    ) -> Failure {
-        let name = &attempt.marker.original.name;
-        let words = match (&replacement, setback.step) {
-            (Some(id), Step::Start | Step::Verify) => verify::last_words(self.engine, id).await,
-            _ => String::new(),
-        };
-        info!(transaction = self.id, name, step = %setback.step, why = setback.why, "roll back");
-        let mut reconciler = self.reconciler(attempt.marker, replacement, Verdict::Failed);
-        if setback.may_still_stop {
-            reconciler.outlast_stop();
-        }
-        let settled = reconciler.run().await;
-        self.conclude(attempt, &setback, &words, settled).await
-    }
-
-    /// Says how an upgrade that did not succeed ended.
-    async fn conclude(
-        &self,
-        attempt: &Attempt<'_>,
-        setback: &Setback,
-        words: &str,
-        settled: Result<Settled, Stuck>,
-    ) -> Failure {
-        let Attempt { original, marker } = *attempt;
-        let name = &marker.original.name;
-        // Disarm and what follows is done to the original; create is not.
-        let began = setback.step != Step::Create;
-        let short_id = original.id.get(..12).unwrap_or(&original.id);
-        let (rollback, state) = match settled {
-            Ok(settled) => match settled.rest {
-                Rest::RolledBack if !began && !settled.touched => (
-                    Rollback::NotNeeded,
-                    format!("the original ({short_id}) was not touched"),
-                ),
-                Rest::RolledBack => (
-                    Rollback::Restored,
-                    format!("the original ({short_id}) is {} again", back_as(marker))
-                        + &self.moved_back(original).await,
-                ),
-                Rest::Committed => (
-                    Rollback::Incomplete,
-                    format!("the original ({short_id}) is gone, so the replacement was kept"),
-                ),
-                Rest::HandsOff(why) => (Rollback::Incomplete, why),
-            },
-            Err(stuck) => (
-                Rollback::Incomplete,
-                format!(
-                    "the upgrade could neither be finished nor taken back yet ({stuck}); the \
-                     original ({short_id}) is named {name} or {}, and Refit goes on trying",
-                    marker.old_name()
-                ),
-            ),
-        };
-        if rollback == Rollback::Incomplete {
-            error!(transaction = self.id, name, state, "rollback incomplete");
-        }
-        Failure {
-            cause: Cause::Failed,
-            step: setback.step,
-            rollback,
-            message: format!(
-                "upgrade of {name}: {} failed: {}{words}\n{state}",
-                setback.step, setback.why
-            ),
-        }
-    }
-
-    /// What the engine chose anew when it started the original again, as a sentence's end.
-    async fn moved_back(&self, original: &Container) -> String {
-        let changes = match self.engine.inspect_container(&original.id).await {
-            Ok(document) => reach::changes(&original.document, &document),
-            Err(_) => Vec::new(),
-        };
-        std::iter::once(String::new())
-            .chain(changes)
-            .collect::<Vec<_>>()
-            .join("; ")
-    }
-
-    fn reconciler<'a>(
-        &'a self,
-        marker: &'a Marker,
-        replacement: Option<String>,
-        verdict: Verdict,
-    ) -> Reconciler<'a> {
-        Reconciler::new(self.engine, marker, replacement, verdict)
+        Err(attempt.conclude(&setback, "", settled).await)
     }
 
     fn announce(&self, step: Step, name: &str) {
@@ -461,14 +340,6 @@ impl Transaction<'_> {
     {
         self.announce(step, &marker.original.name);
         call.await.map_err(|error| Setback::of(step, &error))
-    }
-}
-
-fn back_as(marker: &Marker) -> &'static str {
-    match marker.original.run_state {
-        RunState::Running => "running under its name",
-        RunState::Paused => "paused under its name",
-        RunState::Stopped => "under its name",
     }
 }
 

@@ -1,0 +1,143 @@
+//! When a step fails: the way back, and what the caller is told.
+
+use tracing::{error, info};
+
+use super::{
+    decide::{Rest, Verdict},
+    marker::{Marker, RunState},
+    outcome::{Cause, Failure, Rollback, Step},
+    reach,
+    reconcile::{Reconciler, Settled, Stuck},
+    verify,
+};
+use crate::engine::{Container, Engine, EngineError};
+
+/// Why a forward step did not succeed.
+pub(super) struct Setback {
+    pub step: Step,
+    pub why: String,
+    /// Whether the engine may still be stopping the original, and so end it later.
+    pub may_still_stop: bool,
+}
+
+impl Setback {
+    pub fn of(step: Step, error: &EngineError) -> Self {
+        // A stop that took too long is refused with 500, after its signals were sent.
+        let was_refused = matches!(error, EngineError::Refused { status, .. } if *status < 500);
+        Self {
+            step,
+            why: error.to_string(),
+            may_still_stop: step == Step::Stop && !was_refused,
+        }
+    }
+}
+
+/// The original as it was seen before anything was touched, and what the marker says of it.
+pub(super) struct Attempt<'a> {
+    pub engine: &'a dyn Engine,
+    pub original: &'a Container,
+    pub marker: &'a Marker,
+}
+
+impl Attempt<'_> {
+    /// Brings the original back, and says what failed and what state things are in now.
+    pub(super) async fn roll_back(&self, replacement: Option<String>, setback: Setback) -> Failure {
+        let name = &self.marker.original.name;
+        let words = match (&replacement, setback.step) {
+            (Some(id), Step::Start | Step::Verify) => verify::last_words(self.engine, id).await,
+            _ => String::new(),
+        };
+        info!(transaction = self.marker.transaction, name, step = %setback.step, why = setback.why, "roll back");
+        let mut reconciler = self.reconciler(replacement, Verdict::Failed);
+        if setback.may_still_stop {
+            reconciler.outlast_stop();
+        }
+        let settled = reconciler.run().await;
+        self.conclude(&setback, &words, settled).await
+    }
+
+    /// Says how an upgrade that did not succeed ended.
+    pub(super) async fn conclude(
+        &self,
+        setback: &Setback,
+        words: &str,
+        settled: Result<Settled, Stuck>,
+    ) -> Failure {
+        let Attempt {
+            original, marker, ..
+        } = *self;
+        let name = &marker.original.name;
+        // Disarm and what follows is done to the original; create is not.
+        let began = setback.step != Step::Create;
+        let short_id = original.id.get(..12).unwrap_or(&original.id);
+        let (rollback, state) = match settled {
+            Ok(settled) => match settled.rest {
+                Rest::RolledBack if !began && !settled.touched => (
+                    Rollback::NotNeeded,
+                    format!("the original ({short_id}) was not touched"),
+                ),
+                Rest::RolledBack => (
+                    Rollback::Restored,
+                    format!("the original ({short_id}) is {} again", back_as(marker))
+                        + &self.moved_back().await,
+                ),
+                Rest::Committed => (
+                    Rollback::Incomplete,
+                    format!("the original ({short_id}) is gone, so the replacement was kept"),
+                ),
+                Rest::HandsOff(why) => (Rollback::Incomplete, why),
+            },
+            Err(stuck) => (
+                Rollback::Incomplete,
+                format!(
+                    "the upgrade could neither be finished nor taken back yet ({stuck}); the \
+                     original ({short_id}) is named {name} or {}, and Refit goes on trying",
+                    marker.old_name()
+                ),
+            ),
+        };
+        if rollback == Rollback::Incomplete {
+            error!(
+                transaction = self.marker.transaction,
+                name, state, "rollback incomplete"
+            );
+        }
+        Failure {
+            cause: Cause::Failed,
+            step: setback.step,
+            rollback,
+            message: format!(
+                "upgrade of {name}: {} failed: {}{words}\n{state}",
+                setback.step, setback.why
+            ),
+        }
+    }
+
+    /// What the engine chose anew when it started the original again, as a sentence's end.
+    async fn moved_back(&self) -> String {
+        let changes = match self.engine.inspect_container(&self.original.id).await {
+            Ok(document) => reach::changes(&self.original.document, &document),
+            Err(_) => Vec::new(),
+        };
+        std::iter::once(String::new())
+            .chain(changes)
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    pub(super) fn reconciler(
+        &self,
+        replacement: Option<String>,
+        verdict: Verdict,
+    ) -> Reconciler<'_> {
+        Reconciler::new(self.engine, self.marker, replacement, verdict)
+    }
+}
+
+fn back_as(marker: &Marker) -> &'static str {
+    match marker.original.run_state {
+        RunState::Running => "running under its name",
+        RunState::Paused => "paused under its name",
+        RunState::Stopped => "under its name",
+    }
+}

@@ -10,6 +10,7 @@ mod config;
 mod mounts;
 mod networks;
 mod patch;
+mod ports;
 
 use serde_json::{Map, Value};
 
@@ -52,6 +53,9 @@ pub struct Plan {
     /// The networks that the replacement needs and that must exist: by ID, or by name where no
     /// ID is known yet.
     pub networks: Vec<String>,
+    /// The container ports (`80/tcp`) whose ephemeral host port keeps its number, and so is
+    /// ephemeral no more.
+    pub pinned: Vec<String>,
     /// Whether the replacement would differ from the original.
     pub changed: bool,
     /// What the caller should know.
@@ -91,6 +95,7 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
         create: Value::Object(wanted.body),
         connect: wanted.connect,
         networks: wanted.networks,
+        pinned: wanted.pinned,
         changed,
         warnings,
     })
@@ -119,6 +124,7 @@ struct Replacement {
     body: Object,
     connect: Vec<(String, Value)>,
     networks: Vec<String>,
+    pinned: Vec<String>,
     warnings: Vec<String>,
 }
 
@@ -131,11 +137,16 @@ fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacemen
 
     let mut host = mounts::inherit(host_config, container);
     networks::translate_links(&mut host);
+    let mut pinned = ports::pin(&mut host, container);
+    let bound = host.get("PortBindings").cloned();
     let mut networks = networks::Networks::inherit(container);
     if let Some(patch) = patch {
         patch::apply_host_config(&mut host, patch)?;
         networks.patch(patch, &host);
     }
+    // What the patch binds anew, or not at all, is not pinned by us.
+    let binding = |bindings: Option<&Value>, port: &str| bindings?.get(port).cloned();
+    pinned.retain(|port| binding(bound.as_ref(), port) == binding(host.get("PortBindings"), port));
     mounts::attach_rest(&mut host, host_config, container);
     let mut body = config::inherit(object(container, "Config")?, base, &host);
     if let Some(patch) = patch {
@@ -150,6 +161,7 @@ fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacemen
         body,
         connect,
         networks: references,
+        pinned,
         warnings,
     })
 }

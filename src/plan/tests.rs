@@ -5,6 +5,7 @@ mod laws;
 mod mounts;
 mod networks;
 mod patch;
+mod ports;
 
 use serde_json::{Value, json};
 
@@ -184,6 +185,7 @@ fn only_what_a_person_chose_is_sent() {
         create,
         connect: vec![],
         networks: vec!["b1".to_owned()],
+        pinned: vec![],
         changed: true,
         warnings: vec![],
     };

@@ -48,6 +48,9 @@ pub struct Marker {
     pub monitor: u64,
     /// How long it may take to become healthy, in ns.
     pub healthy_deadline: u64,
+    /// The container ports (`80/tcp`) whose host port the engine chose once, and an upgrade pinned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<String>,
     /// The containers that bore the name before the original, the latest first.
     #[serde(default)]
     pub generations: Vec<Generation>,
@@ -107,9 +110,15 @@ impl RunState {
 }
 
 impl Marker {
-    /// The marker of a transaction that is about to begin on `original`.
+    /// The marker of a transaction that is about to begin on `original`, and pins these ports.
     #[must_use]
-    pub fn new(transaction: &str, original: &Container, request: &Request) -> Self {
+    pub fn new(
+        transaction: &str,
+        original: &Container,
+        request: &Request,
+        pinned: &[String],
+    ) -> Self {
+        let earlier = Self::of(original).map_or_else(Vec::new, |marker| marker.pinned);
         let stop_timeout = stop_timeout(original, request);
         let allowance = u64::try_from(stop_timeout).map_or(LONGEST_STOP, Duration::from_secs)
             + request.monitor
@@ -133,6 +142,7 @@ impl Marker {
             stop_timeout,
             monitor: nanoseconds(request.monitor),
             healthy_deadline: nanoseconds(request.healthy_deadline),
+            pinned: [&earlier[..], pinned].concat(),
             generations: Generation::before(original),
         }
     }

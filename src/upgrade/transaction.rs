@@ -63,7 +63,7 @@ impl Transaction<'_> {
         if !plan.changed && !self.request.force {
             return Ok(unchanged(&original, plan.warnings));
         }
-        let marker = Marker::new(&self.id, &original, self.request);
+        let marker = Marker::new(&self.id, &original, self.request, &plan.pinned);
         let attempt = Attempt {
             engine: self.engine,
             original: &original,
@@ -94,7 +94,13 @@ impl Transaction<'_> {
                     changed: true,
                     running,
                     downtime,
-                    warnings: [plan.warnings, replacement.warnings, moved].concat(),
+                    warnings: [
+                        plan.warnings,
+                        pinned(&plan.pinned),
+                        replacement.warnings,
+                        moved,
+                    ]
+                    .concat(),
                 })
             }
             Err(setback) => Err(attempt.roll_back(Some(replacement.id), setback).await),
@@ -341,6 +347,13 @@ impl Transaction<'_> {
         self.announce(step, &marker.original.name);
         call.await.map_err(|error| Setback::of(step, &error))
     }
+}
+
+fn pinned(ports: &[String]) -> Vec<String> {
+    let warning = |port| {
+        format!("port {port} keeps the host port that the engine chose, and is pinned to it now")
+    };
+    ports.iter().map(warning).collect()
 }
 
 fn incarnation(container: &Container) -> Incarnation {

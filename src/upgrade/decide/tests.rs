@@ -38,6 +38,7 @@ fn marker(run_state: RunState) -> Marker {
         monitor: 0,
         healthy_deadline: 0,
         stop_timeout: 10,
+        pinned: Vec::new(),
         generations: Vec::new(),
     }
 }

@@ -1,0 +1,83 @@
+//! Published ports.
+
+use super::*;
+
+/// A container whose engine chose `80/tcp` and `53/udp`.
+fn case(bindings: &str) -> Case {
+    let ports = json!({
+        "80/tcp": [
+            { "HostIp": "0.0.0.0", "HostPort": "32768" },
+            { "HostIp": "::", "HostPort": "32769" },
+            { "HostIp": "127.0.0.1", "HostPort": "8001" },
+        ],
+        "53/udp": [{ "HostIp": "0.0.0.0", "HostPort": "32770" }],
+        "81/tcp": null,
+    });
+    Case::new().container("/NetworkSettings/Ports", ports).host(
+        "PortBindings",
+        serde_json::from_str(bindings).expect("JSON"),
+    )
+}
+
+#[test]
+fn an_ephemeral_port_keeps_its_number_and_the_address_that_was_asked_for() {
+    for [asked, sent, pinned] in table(
+        r#"
+        // Nothing, zero, or a range was asked for.
+        { "80/tcp": [{ "HostIp": "", "HostPort": "" }] }           | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }] }           | ["80/tcp"]
+        { "80/tcp": [{ "HostIp": "", "HostPort": "0" }] }          | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }] }           | ["80/tcp"]
+        { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8000-8010" }] } | { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8001" }] } | ["80/tcp"]
+        { "80/tcp": [{ "HostIp": "::", "HostPort": "" }] }         | { "80/tcp": [{ "HostIp": "::", "HostPort": "32769" }] }         | ["80/tcp"]
+        { "53/udp": [{ "HostIp": "", "HostPort": "" }] }           | { "53/udp": [{ "HostIp": "", "HostPort": "32770" }] }           | ["53/udp"]
+        // Two of one port get two numbers.
+        { "80/tcp": [{ "HostIp": "", "HostPort": "" }, { "HostIp": "", "HostPort": "" }] } | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }, { "HostIp": "", "HostPort": "32769" }] } | ["80/tcp"]
+        // A number stays, and is given to none beside it.
+        { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }, { "HostIp": "", "HostPort": "" }] } | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }, { "HostIp": "", "HostPort": "32769" }] } | ["80/tcp"]
+        { "80/tcp": [{ "HostIp": "", "HostPort": "8080" }] }       | { "80/tcp": [{ "HostIp": "", "HostPort": "8080" }] }            | []
+        // One that is not published now has none.
+        { "81/tcp": [{ "HostIp": "", "HostPort": "" }] }           | { "81/tcp": [{ "HostIp": "", "HostPort": "" }] }                | []
+        {}                                                         | {}                                                              | []
+        null                                                       | null                                                            | []
+        "#,
+    ) {
+        let plan = case(&asked.to_string()).plan();
+        assert_eq!(plan.create["HostConfig"]["PortBindings"], sent, "{asked}");
+        assert_eq!(json!(plan.pinned), pinned, "{asked}");
+    }
+}
+
+#[test]
+fn all_published_ports_keep_their_numbers() {
+    for bindings in ["null", "{}"] {
+        let plan = case(bindings).host("PublishAllPorts", json!(true)).plan();
+        assert_eq!(
+            plan.create["HostConfig"]["PortBindings"],
+            json!({
+                "80/tcp": [{ "HostIp": "", "HostPort": "32768" }],
+                "53/udp": [{ "HostIp": "", "HostPort": "32770" }],
+            })
+        );
+        assert_eq!(plan.create["HostConfig"]["PublishAllPorts"], true);
+        assert_eq!(plan.pinned, ["80/tcp", "53/udp"]);
+    }
+}
+
+#[test]
+fn what_the_patch_binds_is_not_pinned() {
+    let ephemeral = r#"{ "80/tcp": [{ "HostIp": "", "HostPort": "" }] }"#;
+    for patch in [json!(null), json!([{ "HostPort": "9090" }])] {
+        let plan = case(ephemeral)
+            .patch(json!({ "HostConfig": { "PortBindings": { "80/tcp": patch } } }))
+            .plan();
+        let sent = &plan.create["HostConfig"]["PortBindings"]["80/tcp"];
+        assert_eq!(*sent, patch);
+        assert!(plan.pinned.is_empty(), "{patch}");
+    }
+}
+
+#[test]
+fn pinning_alone_is_no_change() {
+    let mut case = case(r#"{ "80/tcp": [{ "HostIp": "", "HostPort": "" }] }"#);
+    case.new_image = image("sha256:old", "1.27");
+    assert!(!case.plan().changed);
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{MARKER_LABEL, Object};
 
 /// The label in which compose records the ID of the image that a container was made from.
-const COMPOSE_IMAGE: &str = "com.docker.compose.image";
+pub(super) const COMPOSE_IMAGE: &str = "com.docker.compose.image";
 
 /// The replacement's `Config` before the patch: `mine` without what came from `base`, and without
 /// what the engine refuses beside `host_config`.

@@ -7,6 +7,8 @@
 //! over unchanged.
 
 mod config;
+mod diff;
+mod merged;
 mod mounts;
 mod networks;
 mod patch;
@@ -14,6 +16,7 @@ mod ports;
 
 use serde_json::{Map, Value};
 
+pub use diff::{Because, Change};
 pub use patch::{PatchError, check as check_patch};
 
 use crate::engine::ApiVersion;
@@ -58,8 +61,22 @@ pub struct Plan {
     pub pinned: Vec<String>,
     /// Whether the replacement would differ from the original.
     pub changed: bool,
+    /// Every value that will be another than inspect prints now, with the reason.
+    pub diff: Vec<Change>,
     /// What the caller should know.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// [`Plan::create`] with every endpoint, also those that are connected after it.
+    #[must_use]
+    pub fn whole_create(&self) -> Value {
+        let mut create = self.create.clone();
+        for (network, endpoint) in &self.connect {
+            create["NetworkingConfig"]["EndpointsConfig"][network] = endpoint.clone();
+        }
+        create
+    }
 }
 
 /// Why no plan can be made of the inputs. The message names what is in the way.
@@ -90,6 +107,7 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
     let wanted = replacement(inputs, Some(inputs.patch))?;
     let same_image = inputs.container.get("Image") == inputs.new_image.get("Id");
     let changed = !same_image || kept.body != wanted.body || kept.connect != wanted.connect;
+    let diff = diff::diff(inputs, &wanted.body, [&kept.endpoints, &wanted.endpoints]);
     warnings.extend(wanted.warnings);
     Ok(Plan {
         create: Value::Object(wanted.body),
@@ -97,6 +115,7 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
         networks: wanted.networks,
         pinned: wanted.pinned,
         changed,
+        diff,
         warnings,
     })
 }
@@ -124,6 +143,7 @@ struct Replacement {
     body: Object,
     connect: Vec<(String, Value)>,
     networks: Vec<String>,
+    endpoints: diff::Endpoints,
     pinned: Vec<String>,
     warnings: Vec<String>,
 }
@@ -156,11 +176,13 @@ fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacemen
     body.insert("Image".to_owned(), Value::from(inputs.reference));
     body.insert("HostConfig".to_owned(), Value::Object(host));
     let references = networks.references();
+    let endpoints = networks.named();
     let connect = networks.write(&mut body, inputs.api);
     Ok(Replacement {
         body,
         connect,
         networks: references,
+        endpoints,
         pinned,
         warnings,
     })

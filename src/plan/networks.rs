@@ -130,6 +130,12 @@ impl Networks {
         self.endpoints.iter().map(reference).collect()
     }
 
+    /// Every endpoint's settings, by the name that inspect or the patch calls its network.
+    pub(super) fn named(&self) -> Vec<(String, Value)> {
+        let named = |endpoint: &Endpoint| (endpoint.name.clone(), endpoint.settings.clone());
+        self.endpoints.iter().map(named).collect()
+    }
+
     /// Puts the endpoints into a create body, and returns those that this API version cannot take
     /// in create (all but one below 1.44), for `connect`.
     ///

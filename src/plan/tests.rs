@@ -1,6 +1,7 @@
 //! The plan, on documents as engines print them.
 
 mod config;
+mod diff;
 mod laws;
 mod mounts;
 mod networks;
@@ -181,12 +182,14 @@ fn only_what_a_person_chose_is_sent() {
         "HostConfig": container()["HostConfig"],
         "NetworkingConfig": { "EndpointsConfig": {} },
     });
+    let diff = Case::new().plan().diff;
     let expected = Plan {
         create,
         connect: vec![],
         networks: vec!["b1".to_owned()],
         pinned: vec![],
         changed: true,
+        diff,
         warnings: vec![],
     };
     assert_eq!(Case::new().plan(), expected);

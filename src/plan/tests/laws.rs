@@ -3,7 +3,10 @@
 use proptest::{collection::btree_map, prelude::*, sample::select};
 
 use super::*;
-use crate::plan::config::variable;
+use crate::plan::{
+    config::variable,
+    merged::{is_nothing, merged},
+};
 
 const MERGED: [&str; 6] = ["Env", "Labels", "Entrypoint", "Cmd", "Healthcheck", "User"];
 
@@ -41,44 +44,21 @@ fn given() -> impl Strategy<Value = Value> {
     config((entrypoint, cmd).prop_map(|(entrypoint, cmd)| [entrypoint, cmd]))
 }
 
-/// What the engine makes of a create body on an image (moby `daemon/create.go`,
-/// `mergeAndVerifyConfig`); `None` where it answers "no command specified".
+/// What the engine makes of a create body on an image; `None` where it answers "no command
+/// specified".
 fn created(create: &Value, image: &Value) -> Option<Value> {
-    let is_empty = |value: &Value| value.as_array().is_none_or(Vec::is_empty);
     let object = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let merged = merged(&object(create), &object(image));
     let mut config: Value = MERGED
         .iter()
-        .map(|field| (*field, create[field].clone()))
+        .map(|field| (*field, merged.get(*field).cloned().unwrap_or_default()))
         .collect();
-    let mut env = create["Env"].as_array().cloned().unwrap_or_default();
-    for entry in image["Env"].as_array().into_iter().flatten() {
-        if !env.iter().any(|mine| variable(mine) == variable(entry)) {
-            env.push(entry.clone());
-        }
-    }
     // The order says nothing where every variable stands once.
-    env.sort_by_key(Value::to_string);
-    config["Env"] = Value::Array(env);
-    for field in ["Labels", "Healthcheck"] {
-        let mut merged = object(&image[field]);
-        merged.extend(object(&create[field]));
-        config[field] = Value::Object(merged);
+    if let Some(env) = config["Env"].as_array_mut() {
+        env.sort_by_key(Value::to_string);
     }
-    if create["User"].as_str().unwrap_or_default().is_empty() {
-        config["User"] = image["User"].clone();
-    }
-    if is_empty(&create["Entrypoint"]) {
-        if is_empty(&create["Cmd"]) {
-            config["Cmd"] = image["Cmd"].clone();
-        }
-        if create["Entrypoint"].is_null() {
-            config["Entrypoint"] = image["Entrypoint"].clone();
-        }
-    }
-    if config["Entrypoint"] == json!([""]) {
-        config["Entrypoint"] = Value::Null;
-    }
-    (!is_empty(&config["Entrypoint"]) || !is_empty(&config["Cmd"])).then_some(config)
+    let has_command = |field: &str| !is_nothing(config.get(field));
+    (has_command("Entrypoint") || has_command("Cmd")).then_some(config)
 }
 
 /// The `Config` of the replacement.

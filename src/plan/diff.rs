@@ -1,0 +1,262 @@
+//! What differs between the container as it is and as it will be, with the reason of each value.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde_json::{Value, json};
+
+use super::{
+    Inputs, MARKER_LABEL, Object,
+    config::{COMPOSE_IMAGE, variable},
+    merged::{is_nothing, merged},
+};
+
+/// One value that will be another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The field, as the create body names it, and the key in it where fields merge by key:
+    /// `Env.PATH`, `Labels.tier`, `HostConfig.Memory`.
+    pub path: String,
+    /// The value as inspect prints it now; null where there is none.
+    pub from: Value,
+    /// The value that it will print; null where there will be none.
+    pub to: Value,
+    /// Why.
+    pub because: Because,
+}
+
+/// Why a value will be another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Because {
+    /// It came from the old image, and the new one says so (or nothing) of it.
+    NewImageDefault,
+    /// A person set it on the container; it is the same in another form (a volume by its name, a
+    /// port by its number).
+    Kept,
+    /// The request says so.
+    FromRequest,
+    /// Nobody says anything of it any more: the engine's own default.
+    EngineDefault,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NewImageDefault => "new image default",
+            Self::Kept => "kept: set on the container",
+            Self::FromRequest => "from the request",
+            Self::EngineDefault => "engine default",
+        })
+    }
+}
+
+/// The fields of `Config` that are compared by key.
+const BY_KEY: [&str; 4] = ["Labels", "ExposedPorts", "Volumes", "Healthcheck"];
+
+/// The fields of `HostConfig` that are.
+const HOST_BY_KEY: [&str; 5] = [
+    "PortBindings",
+    "Sysctls",
+    "Tmpfs",
+    "StorageOpt",
+    "Annotations",
+];
+
+/// The parts of a create body that are no part of `Config`.
+const PARTS: [&str; 3] = ["Image", "HostConfig", "NetworkingConfig"];
+
+/// The endpoints of one create body, by network.
+pub(super) type Endpoints = Vec<(String, Value)>;
+
+/// Compares. `create` is the body that will be sent; `endpoints` are those that the container alone
+/// would give, and those that it will have.
+pub(super) fn diff(
+    inputs: &Inputs<'_>,
+    create: &Object,
+    endpoints: [&Endpoints; 2],
+) -> Vec<Change> {
+    let nothing = Object::new();
+    let object = |document: &'_ Value, field: &str| -> Object {
+        let part = document.get(field).and_then(Value::as_object);
+        part.cloned().unwrap_or_default()
+    };
+    let theirs = object(inputs.new_image, "Config");
+    let base = inputs.old_image.map(|image| object(image, "Config"));
+    let mine = object(inputs.container, "Config");
+    let diff = Diff {
+        patch: inputs.patch,
+        create,
+        theirs: &theirs,
+        base: base.as_ref().unwrap_or(&nothing),
+    };
+    let mut changes = diff.image(inputs, &mine);
+    changes.extend(diff.config(&mine));
+    changes.extend(diff.host_config(&object(inputs.container, "HostConfig")));
+    changes.extend(diff_endpoints(endpoints));
+    changes
+}
+
+struct Diff<'a> {
+    patch: &'a Object,
+    create: &'a Object,
+    theirs: &'a Object,
+    base: &'a Object,
+}
+
+impl Diff<'_> {
+    fn image(&self, inputs: &Inputs<'_>, mine: &Object) -> Vec<Change> {
+        let because = if self.patch.contains_key("Image") {
+            Because::FromRequest
+        } else {
+            Because::NewImageDefault
+        };
+        let id = |document: &Value, field: &str| document.get(field).cloned().unwrap_or_default();
+        let reference = mine.get("Image").cloned().unwrap_or_default();
+        let ids = [id(inputs.container, "Image"), id(inputs.new_image, "Id")];
+        [
+            ("Image", [reference, json!(inputs.reference)]),
+            ("ImageId", ids),
+        ]
+        .into_iter()
+        .filter(|(_, [from, to])| from != to)
+        .map(|(path, [from, to])| Change {
+            path: path.to_owned(),
+            from,
+            to,
+            because,
+        })
+        .collect()
+    }
+
+    fn config(&self, mine: &Object) -> Vec<Change> {
+        let will = merged(self.create, self.theirs);
+        let mut changes = Vec::new();
+        for field in keys(mine, &will) {
+            if PARTS.contains(&field.as_str()) {
+                continue;
+            }
+            let split = |config: &Object| match field.as_str() {
+                "Env" => variables(config.get("Env")),
+                name if BY_KEY.contains(&name) => entries(config.get(name)),
+                name => whole(config.get(name)),
+            };
+            let [from, to, sent] = [mine, &will, self.create].map(split);
+            let [theirs, base] = [self.theirs, self.base].map(split);
+            changes.extend(compare(&field, &from, &to, |key| {
+                if is_patched(self.patch, &field, key) {
+                    Because::FromRequest
+                } else if field == "Labels" && key == COMPOSE_IMAGE {
+                    Because::NewImageDefault
+                } else if sent.contains_key(key) {
+                    Because::Kept
+                } else if theirs.contains_key(key) || base.contains_key(key) {
+                    Because::NewImageDefault
+                } else {
+                    Because::EngineDefault
+                }
+            }));
+        }
+        changes.retain(|change| change.path != format!("Labels.{MARKER_LABEL}"));
+        changes
+    }
+
+    fn host_config(&self, mine: &Object) -> Vec<Change> {
+        let part = |body: &Object| body.get("HostConfig").and_then(Value::as_object).cloned();
+        let [will, patch] = [self.create, self.patch].map(|body| part(body).unwrap_or_default());
+        let mut changes = Vec::new();
+        for field in keys(mine, &will) {
+            let split = |config: &Object| match field.as_str() {
+                name if HOST_BY_KEY.contains(&name) => entries(config.get(name)),
+                name => whole(config.get(name)),
+            };
+            let [from, to] = [mine, &will].map(split);
+            // Create takes them in another form than inspect prints.
+            if field == "Links" && !patch.contains_key("Links") {
+                continue;
+            }
+            let name = format!("HostConfig.{field}");
+            changes.extend(compare(&name, &from, &to, |key| {
+                if is_patched(&patch, &field, key) {
+                    Because::FromRequest
+                } else {
+                    Because::Kept
+                }
+            }));
+        }
+        changes
+    }
+}
+
+/// Whether the patch says something of a key of a field; the empty key is the whole field.
+fn is_patched(patch: &Object, field: &str, key: &str) -> bool {
+    let spelled = |(name, _): &(&String, &Value)| name.eq_ignore_ascii_case(field);
+    match patch.iter().find(spelled) {
+        None => false,
+        Some((_, Value::Array(env))) if field == "Env" => {
+            env.iter().any(|entry| variable(entry) == key)
+        }
+        Some((_, Value::Object(map))) if !key.is_empty() => map.contains_key(key),
+        Some(_) => true,
+    }
+}
+
+fn diff_endpoints([before, after]: [&Endpoints; 2]) -> Vec<Change> {
+    let map = |endpoints: &Endpoints| endpoints.iter().cloned().collect::<Object>();
+    compare(
+        "NetworkingConfig.EndpointsConfig",
+        &map(before),
+        &map(after),
+        |_| Because::FromRequest,
+    )
+}
+
+/// The keys of both, in one order.
+fn keys(mine: &Object, will: &Object) -> BTreeSet<String> {
+    mine.keys().chain(will.keys()).cloned().collect()
+}
+
+/// The changes from one to the other, by key. Forms of nothing are all the same, but as values of a
+/// map (`"80/tcp": {}` says something).
+fn compare(
+    path: &str,
+    from: &Object,
+    to: &Object,
+    because: impl Fn(&str) -> Because,
+) -> Vec<Change> {
+    keys(from, to)
+        .iter()
+        .filter(|key| from.get(*key) != to.get(*key))
+        .map(|key| Change {
+            path: match key.as_str() {
+                "" => path.to_owned(),
+                key => format!("{path}.{key}"),
+            },
+            from: from.get(key).cloned().unwrap_or_default(),
+            to: to.get(key).cloned().unwrap_or_default(),
+            because: because(key),
+        })
+        .collect()
+}
+
+/// A field that is compared as a whole, under the empty key.
+fn whole(value: Option<&Value>) -> Object {
+    let said = value.filter(|value| !is_nothing(Some(value)));
+    said.map(|value| (String::new(), value.clone()))
+        .into_iter()
+        .collect()
+}
+
+fn entries(value: Option<&Value>) -> Object {
+    let map = value.and_then(Value::as_object);
+    map.cloned().unwrap_or_default()
+}
+
+/// `Env` by variable; a bare name says that there is none.
+fn variables(env: Option<&Value>) -> Object {
+    let entries = env.and_then(Value::as_array).into_iter().flatten();
+    entries
+        .filter_map(|entry| {
+            let (name, value) = entry.as_str()?.split_once('=')?;
+            Some((name.to_owned(), Value::from(value)))
+        })
+        .collect()
+}

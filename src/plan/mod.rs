@@ -173,6 +173,7 @@ fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacemen
         patch::apply_config(&mut body, patch, &mut warnings);
     }
     config::follow_image(&mut body, inputs.new_image);
+    ports::expose(&mut body, &host);
     body.insert("Image".to_owned(), Value::from(inputs.reference));
     body.insert("HostConfig".to_owned(), Value::Object(host));
     let references = networks.references();

@@ -104,13 +104,11 @@ impl Points {
     /// another type than volume and bind stays where it stands.
     fn of(container: &Value) -> Self {
         let printed = container.get("Mounts").and_then(Value::as_array);
-        Self(
-            printed
-                .into_iter()
-                .flatten()
-                .filter_map(Point::read)
-                .collect(),
-        )
+        let points = printed.into_iter().flatten().filter_map(Point::read);
+        let mut points: Vec<Point> = points.collect();
+        // The engine prints them in any order; the same container gives the same plan.
+        points.sort_by(|a, b| a.target.cmp(&b.target));
+        Self(points)
     }
 
     fn at(&self, target: &str) -> Option<&Point> {

@@ -1,4 +1,4 @@
-//! Published ports: a host port that the engine chose keeps its number.
+//! Published ports: they stay published, and a host port that the engine chose keeps its number.
 
 use std::collections::HashSet;
 
@@ -50,6 +50,18 @@ pub(super) fn pin(host: &mut Object, container: &Value) -> Vec<String> {
     }
     pinned.dedup();
     pinned
+}
+
+/// Exposes every published port: the engine publishes no other. The image that exposed it may have
+/// been the old one, and whoever published it relied on that.
+pub(super) fn expose(config: &mut Object, host: &Object) {
+    let bindings = host.get("PortBindings").and_then(Value::as_object);
+    for (port, _) in bindings.into_iter().flatten() {
+        if !config.get("ExposedPorts").is_some_and(Value::is_object) {
+            config.insert("ExposedPorts".to_owned(), json!({}));
+        }
+        config["ExposedPorts"][port] = json!({});
+    }
 }
 
 /// Whether the engine chooses the number: out of all (nothing, or zero, was asked for), or out of

@@ -178,6 +178,7 @@ fn container() -> Value {
 fn only_what_a_person_chose_is_sent() {
     let create = json!({
         "Hostname": "4cf5a1f9d8b3", "User": "", "Tty": false, "Volumes": null, "Env": [],
+        "ExposedPorts": { "80/tcp": {} },
         "Image": "nginx:1.28",
         "HostConfig": container()["HostConfig"],
         "NetworkingConfig": { "EndpointsConfig": {} },

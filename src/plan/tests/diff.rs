@@ -31,7 +31,7 @@ fn what_the_new_image_says_replaces_what_the_old_one_said() {
 
 #[test]
 fn what_the_new_image_does_not_say_goes_and_what_it_adds_comes() {
-    let mut case = Case::new();
+    let mut case = Case::new().host("PortBindings", json!({}));
     case.new_image = json!({ "Id": "sha256:old", "Config": {
         "Env": ["PATH=/bin", "NEW=1"], "Cmd": ["serve"], "Volumes": { "/data": {} },
         "ExposedPorts": { "81/tcp": {} }, "Labels": {}, "User": "me",

@@ -113,10 +113,11 @@ fn volumes_from_become_the_mounts_themselves() {
         binds(&case),
         json!([
             "own:/own:nocopy",
-            "logs:/logs:ro,nocopy",
+            // In the order of the targets.
             "conf:/conf:z,nocopy",
-            "/srv:/srv",
             "/etc/x:/etc/x:rslave",
+            "logs:/logs:ro,nocopy",
+            "/srv:/srv",
         ])
     );
     assert_eq!(case.create("/HostConfig/VolumesFrom"), Value::Null);

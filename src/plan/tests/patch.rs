@@ -62,6 +62,7 @@ fn the_patch_is_merged_by_field_and_key() {
             "Env": ["A=1", "B=2"],
             "Labels": { "k": "v" },
             "User": "me",
+            "ExposedPorts": { "443/tcp": {} },
             "HostConfig": {
                 "Binds": null, "NetworkMode": "bridge", "VolumesFrom": null, "Links": null,
                 "UTSMode": "",

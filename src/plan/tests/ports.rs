@@ -76,6 +76,21 @@ fn what_the_patch_binds_is_not_pinned() {
 }
 
 #[test]
+fn a_published_port_stays_exposed_whatever_the_new_image_exposes() {
+    let mut case = Case::new().patch(json!({
+        "HostConfig": { "PortBindings": { "443/tcp": [{ "HostPort": "8443" }] } },
+    }));
+    case.new_image["Config"]["ExposedPorts"] = json!({ "9000/tcp": {} });
+    assert_eq!(
+        case.create("/ExposedPorts"),
+        json!({ "443/tcp": {}, "80/tcp": {} })
+    );
+    // It is the image's affair again where it is not published any more.
+    let patch = json!({ "HostConfig": { "PortBindings": { "80/tcp": null } } });
+    assert_eq!(case.patch(patch).create("/ExposedPorts"), Value::Null);
+}
+
+#[test]
 fn pinning_alone_is_no_change() {
     let mut case = case(r#"{ "80/tcp": [{ "HostIp": "", "HostPort": "" }] }"#);
     case.new_image = image("sha256:old", "1.27");

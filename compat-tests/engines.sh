@@ -244,6 +244,12 @@ load_images() {
         'HEALTHCHECK --interval=300ms --timeout=2s --retries=2 CMD ["false"]'
     load_image "$1" refit-test/healthy:latest busybox "$path" 'CMD ["sleep","100000"]' \
         'HEALTHCHECK --interval=300ms --timeout=2s --retries=5 CMD ["true"]'
+    # Says something else than redis of everything that an image can say.
+    load_image "$1" refit-test/other:latest busybox 'ENV PATH=/usr/bin:/bin OTHER=1' \
+        'LABEL org.opencontainers.image.version=other kind=test' 'EXPOSE 7000/udp' \
+        'VOLUME /other' 'WORKDIR /tmp' 'USER 0' 'ENTRYPOINT ["env"]' \
+        'CMD ["sleep","100000"]' \
+        'HEALTHCHECK --interval=300ms --timeout=2s --retries=5 CMD ["true"]'
     load_image "$1" refit-test/stubborn:latest busybox "$path" \
         'CMD ["sh","-c","trap : TERM; while :; do sleep 0.1; done"]'
 }

@@ -26,7 +26,7 @@ use self::{
     reply::{Mistake, Reply},
     request::Call,
 };
-use crate::upgrade::{Cause, Failure, Outcome, Progress, Rollback, Run, Step, Upgrades};
+use crate::upgrade::{Cause, Ending, Failure, Progress, Rollback, Run, Step, Upgrades};
 pub use route::owns;
 
 /// The largest body of a request. A patch is a few kilobytes.
@@ -113,7 +113,7 @@ async fn read(target: &str, request: Request<Incoming>) -> Result<Call, Mistake>
 }
 
 /// The outcome of a run. A transaction that ends without one has panicked.
-async fn end(run: Run) -> Result<Outcome, Failure> {
+async fn end(run: Run) -> Result<Ending, Failure> {
     // Nobody reads on: the lines of a long pull would pile up.
     drop(run.progress);
     run.outcome.await.unwrap_or_else(|_| {

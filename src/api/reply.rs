@@ -3,7 +3,9 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::upgrade::{Cause, Failure, Incarnation, Outcome, Progress, Rollback};
+use crate::upgrade::{
+    Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Rollback, Step,
+};
 
 /// A request that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +66,12 @@ impl From<Mistake> for Reply {
     }
 }
 
-impl From<Result<Outcome, Failure>> for Reply {
-    fn from(result: Result<Outcome, Failure>) -> Self {
+impl From<Result<Ending, Failure>> for Reply {
+    fn from(result: Result<Ending, Failure>) -> Self {
         match result {
-            Ok(outcome) => Self {
+            Ok(ending) => Self {
                 status: StatusCode::OK,
-                body: outcome_body(&outcome),
+                body: ending_body(&ending),
             },
             Err(failure) => Self {
                 status: status(&failure),
@@ -94,6 +96,34 @@ fn failure_body(failure: &Failure) -> Value {
         "message": failure.message,
         "Step": failure.step.to_string(),
         "Rollback": failure.rollback.to_string(),
+    })
+}
+
+fn ending_body(ending: &Ending) -> Value {
+    match ending {
+        Ending::Upgraded(outcome) => outcome_body(outcome),
+        Ending::Planned(preview) => preview_body(preview),
+    }
+}
+
+fn preview_body(preview: &Preview) -> Value {
+    let changes = preview.diff.iter().map(|change| {
+        json!({
+            "Path": change.path,
+            "From": change.from,
+            "To": change.to,
+            "Because": change.because.to_string(),
+        })
+    });
+    let steps = preview.steps.iter().map(Step::to_string);
+    json!({
+        "Changed": preview.changed,
+        "Plan": {
+            "Create": preview.create,
+            "Diff": changes.collect::<Vec<_>>(),
+            "Steps": steps.collect::<Vec<_>>(),
+        },
+        "Warnings": preview.warnings,
     })
 }
 
@@ -131,9 +161,9 @@ pub(super) fn progress_line(progress: Progress) -> Value {
 }
 
 /// The last line of a stream.
-pub(super) fn last_line(result: Result<Outcome, Failure>) -> Value {
+pub(super) fn last_line(result: Result<Ending, Failure>) -> Value {
     match result {
-        Ok(outcome) => json!({ "aux": outcome_body(&outcome) }),
+        Ok(ending) => json!({ "aux": ending_body(&ending) }),
         Err(failure) => {
             let mut detail = failure_body(&failure);
             detail["code"] = status(&failure).as_u16().into();

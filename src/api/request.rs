@@ -60,10 +60,8 @@ struct UpgradeConfig {
 pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
     let query = Query::read(route::query(target))?;
     let reference = reference(route(target), &query)?;
-    for later in ["dryRun", "renewVolumes"] {
-        if query.flag(later)? {
-            return Err(Mistake::unsupported(later));
-        }
+    if query.flag("renewVolumes")? {
+        return Err(Mistake::unsupported("renewVolumes"));
     }
     if query.get("platform").is_some() {
         return Err(Mistake::unsupported("platform"));
@@ -88,6 +86,7 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
             pull: query.pull()?,
             stop: query.stop()?,
             force: query.flag("force")?,
+            dry_run: query.flag("dryRun")?,
             registry_auth: registry_auth(headers)?,
             monitor: config
                 .monitor

@@ -146,7 +146,7 @@ impl Diff<'_> {
                     Because::FromRequest
                 } else if field == "Labels" && key == COMPOSE_IMAGE {
                     Because::NewImageDefault
-                } else if sent.contains_key(key) {
+                } else if says(&sent, key) {
                     Because::Kept
                 } else if theirs.contains_key(key) || base.contains_key(key) {
                     Because::NewImageDefault
@@ -214,8 +214,8 @@ fn keys(mine: &Object, will: &Object) -> BTreeSet<String> {
     mine.keys().chain(will.keys()).cloned().collect()
 }
 
-/// The changes from one to the other, by key. Forms of nothing are all the same, but as values of a
-/// map (`"80/tcp": {}` says something).
+/// The changes from one to the other, by key. Of a whole field, all forms of nothing are the same; in
+/// a map, they say something (`"80/tcp": {}`).
 fn compare(
     path: &str,
     from: &Object,
@@ -224,7 +224,7 @@ fn compare(
 ) -> Vec<Change> {
     keys(from, to)
         .iter()
-        .filter(|key| from.get(*key) != to.get(*key))
+        .filter(|key| from.get(*key) != to.get(*key) && (says(from, key) || says(to, key)))
         .map(|key| Change {
             path: match key.as_str() {
                 "" => path.to_owned(),
@@ -237,10 +237,16 @@ fn compare(
         .collect()
 }
 
+/// Whether something is said of a key.
+fn says(map: &Object, key: &str) -> bool {
+    let value = map.get(key);
+    value.is_some() && !(key.is_empty() && is_nothing(value))
+}
+
 /// A field that is compared as a whole, under the empty key.
 fn whole(value: Option<&Value>) -> Object {
-    let said = value.filter(|value| !is_nothing(Some(value)));
-    said.map(|value| (String::new(), value.clone()))
+    value
+        .map(|value| (String::new(), value.clone()))
         .into_iter()
         .collect()
 }

@@ -36,7 +36,7 @@ pub(super) async fn obtain(
     match request.pull {
         // An ID names one image for ever, and no registry knows it.
         Pull::Always if !is_id(reference) => pull().await?,
-        Pull::Missing if !is_id(reference) => match inspect().await {
+        Pull::Missing if !request.dry_run && !is_id(reference) => match inspect().await {
             Err(error) if error.is_not_found() => pull().await?,
             _ => {}
         },
@@ -44,7 +44,10 @@ pub(super) async fn obtain(
     }
     inspect().await.map_err(|error| {
         if error.is_not_found() {
-            let message = format!("No such image: {reference}");
+            let mut message = format!("No such image: {reference}");
+            if request.dry_run && request.pull == Pull::Missing {
+                message += " (a dry run pulls with pull=always only)";
+            }
             return Failure::untouched(Cause::NotFound, Step::Pull, message);
         }
         Failure::of_engine(Step::Pull, &error)

@@ -37,7 +37,9 @@ use self::{
     transaction::Transaction,
 };
 use crate::engine::{Container, Engine, EngineError};
-pub use outcome::{Cause, Failure, Incarnation, Outcome, Progress, Pull, Request, Rollback, Step};
+pub use outcome::{
+    Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Request, Rollback, Step,
+};
 
 /// How long an engine that went away mid-way is waited for.
 pub(crate) const RECONNECT: Duration = Duration::from_secs(120);
@@ -73,7 +75,7 @@ pub struct Run {
     /// What happens, as it happens.
     pub progress: mpsc::UnboundedReceiver<Progress>,
     /// How it ended.
-    pub outcome: oneshot::Receiver<Result<Outcome, Failure>>,
+    pub outcome: oneshot::Receiver<Result<Ending, Failure>>,
 }
 
 impl Upgrades {
@@ -133,7 +135,7 @@ impl Shared {
         reference: &str,
         request: &Request,
         progress: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Ending, Failure> {
         if self.transactions.is_closed() {
             let message = "Refit is shutting down: nothing was touched";
             return Err(Failure::untouched(Cause::Unreachable, Step::Lock, message));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     engine::{EngineError, StopOptions},
-    plan::Object,
+    plan::{Change, Object},
 };
 
 /// A checked request for one upgrade.
@@ -20,6 +20,9 @@ pub struct Request {
     pub stop: StopOptions,
     /// Upgrade although nothing differs.
     pub force: bool,
+    /// Only say what an upgrade would do: nothing is touched, and nothing pulled unless
+    /// [`Request::pull`] is [`Pull::Always`].
+    pub dry_run: bool,
     /// The `X-Registry-Auth` header, handed on untouched.
     pub registry_auth: Option<String>,
     /// How long the replacement must run before it counts as good.
@@ -115,6 +118,30 @@ pub struct Incarnation {
     pub image: String,
     /// The ID of its image.
     pub image_id: String,
+}
+
+/// How a request that did not fail ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    /// The container is upgraded, or nothing was to do.
+    Upgraded(Outcome),
+    /// It was a dry run.
+    Planned(Preview),
+}
+
+/// What an upgrade would do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// Whether it would do anything.
+    pub changed: bool,
+    /// The body of `POST /containers/create`, but for the marker.
+    pub create: Value,
+    /// What would be another value.
+    pub diff: Vec<Change>,
+    /// The steps that it would take after the plan.
+    pub steps: Vec<Step>,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
 }
 
 /// How a successful upgrade ended.

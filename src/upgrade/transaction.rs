@@ -16,7 +16,7 @@ use super::{
     locks::Lock,
     look::observe,
     marker::{Marker, RunState},
-    outcome::{Cause, Failure, Incarnation, Outcome, Request, Rollback, Step},
+    outcome::{Cause, Ending, Failure, Incarnation, Outcome, Preview, Request, Rollback, Step},
     reach,
     setback::{Attempt, Setback},
     verify,
@@ -49,7 +49,7 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// [`Failure`] says which step failed and what became of the original.
-    pub async fn run(&self, id: &str) -> Result<Outcome, Failure> {
+    pub async fn run(&self, id: &str) -> Result<Ending, Failure> {
         let before = admission::admit(self.engine, id).await?;
         // Before the pull: afterwards, the old image may be gone.
         let old_image = self.old_image(&before).await?;
@@ -60,8 +60,12 @@ impl Transaction<'_> {
         let plan = self
             .plan(&original, old_image.as_ref(), &reference, &new_image)
             .await?;
-        if !plan.changed && !self.request.force {
-            return Ok(unchanged(&original, plan.warnings));
+        let is_due = plan.changed || self.request.force;
+        if self.request.dry_run {
+            return Ok(Ending::Planned(preview(&original, plan, is_due)));
+        }
+        if !is_due {
+            return Ok(Ending::Upgraded(unchanged(&original, plan.warnings)));
         }
         let marker = Marker::new(&self.id, &original, self.request, &plan.pinned);
         let attempt = Attempt {
@@ -83,7 +87,7 @@ impl Transaction<'_> {
                     elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
                     "upgraded"
                 );
-                Ok(Outcome {
+                Ok(Ending::Upgraded(Outcome {
                     current: Incarnation {
                         id: replacement.id,
                         image: reference,
@@ -101,7 +105,7 @@ impl Transaction<'_> {
                         moved,
                     ]
                     .concat(),
-                })
+                }))
             }
             Err(setback) => Err(attempt.roll_back(Some(replacement.id), setback).await),
         }
@@ -361,6 +365,29 @@ fn incarnation(container: &Container) -> Incarnation {
         id: container.id.clone(),
         image: container.image.clone(),
         image_id: container.image_id.clone(),
+    }
+}
+
+/// What the steps from create on would do.
+fn preview(original: &Container, plan: Plan, is_due: bool) -> Preview {
+    let runs = RunState::of(original.status) != RunState::Stopped;
+    let steps = [
+        (Step::Create, true),
+        (Step::Disarm, original.restart_policy.resurrects()),
+        (Step::Stop, runs),
+        (Step::Park, true),
+        (Step::Rename, true),
+        (Step::Start, runs),
+        (Step::Verify, runs),
+        (Step::Commit, true),
+    ];
+    let taken = steps.iter().filter(|(_, is_taken)| is_due && *is_taken);
+    Preview {
+        changed: plan.changed,
+        create: plan.whole_create(),
+        steps: taken.map(|(step, _)| *step).collect(),
+        warnings: [plan.warnings, pinned(&plan.pinned)].concat(),
+        diff: plan.diff,
     }
 }
 

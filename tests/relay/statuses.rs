@@ -113,7 +113,13 @@ async fn a_failure_before_anything_is_touched_has_its_status() {
         ("", "", (200, task), (409, "lock"), "Swarm"),
         ("", "", refused(500), (500, "lock"), "told 500"),
         ("", "", (200, json!({})), (500, "lock"), "inspect"),
-        ("?dryRun=1", "", refused(500), (501, "request"), "dryRun"),
+        (
+            "?renewVolumes=1",
+            "",
+            refused(500),
+            (501, "request"),
+            "renewVolumes",
+        ),
     ] {
         let rig = Rig::new();
         let (status, answer) = asked(&rig, query, body, inspected).await;

@@ -49,7 +49,7 @@ fn what_the_new_image_does_not_say_goes_and_what_it_adds_comes() {
         "Labels.maintainer"  | "NGINX"                     | null   | "new image default"
         "Labels.version"     | "1.27"                      | null   | "new image default"
         "StopSignal"         | "SIGQUIT"                   | null   | "new image default"
-        "User"               | null                        | "me"   | "new image default"
+        "User"               | ""                          | "me"   | "new image default"
         "Volumes./data"      | null                        | {}     | "new image default"
         "#,
     ));
@@ -91,10 +91,10 @@ fn what_the_request_says_is_told_so() {
         // The new image says something of it, too, and is heard where the request says null.
         "Labels.version" | "1.27"   | "1.28"        | "from the request"
         "Labels.tier" | null        | "web"         | "from the request"
-        "User"    | null            | "me"          | "from the request"
+        "User"    | ""              | "me"          | "from the request"
         "HostConfig.Binds" | null   | ["new:/new"]  | "from the request"
         "HostConfig.PortBindings.80/tcp" | [{ "HostIp": "", "HostPort": "8080" }] | null | "from the request"
-        "HostConfig.Memory" | null  | 64            | "from the request"
+        "HostConfig.Memory" | 0     | 64            | "from the request"
         "NetworkingConfig.EndpointsConfig.front" | null | { "Aliases": ["www"] } | "from the request"
         "#,
     ));

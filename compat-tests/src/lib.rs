@@ -13,7 +13,7 @@
 pub mod same;
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -144,6 +144,19 @@ impl Scenario {
             refit.kill().expect("kill refit");
             refit.wait().expect("reap refit");
         }
+    }
+
+    /// How much memory Refit takes, in bytes.
+    pub fn memory_of_refit(&self) -> u64 {
+        let refit = self.refit.as_ref().expect("a running refit");
+        let path = format!("/proc/{}/status", refit.id());
+        let status = fs::read_to_string(path).expect("its status");
+        let resident = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|size| size.trim().strip_suffix(" kB"));
+        let size: Option<u64> = resident.and_then(|size| size.parse().ok());
+        size.expect("a size") << 10
     }
 
     /// Runs `docker` against the engine; it must succeed. Returns its output without the last

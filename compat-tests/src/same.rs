@@ -37,21 +37,27 @@ pub fn same<T: PartialEq + Debug>(scenario: &Scenario, commands: impl Fn(&Side) 
         scenario,
         host: scenario.refit(),
     });
-    if direct != through {
-        let [direct, through] = [direct, through].map(|said| format!("{said:#?}"));
-        let shorter = direct.lines().count().min(through.lines().count());
-        let pairs = direct.lines().zip(through.lines());
-        let equal = pairs
-            .take_while(|(direct, through)| direct == through)
-            .count();
-        let rest = |said: &str| said.lines().skip(equal).collect::<Vec<_>>().join("\n");
-        panic!(
-            "not the same from line {equal} of {shorter} on, directly:\n{}\nthrough Refit:\n{}",
-            rest(&direct),
-            rest(&through)
-        );
-    }
+    assert_same(&direct, &through);
     through
+}
+
+/// Asserts that both are the same, and tells from where on they are not.
+pub fn assert_same<T: PartialEq + Debug>(direct: &T, through: &T) {
+    if direct == through {
+        return;
+    }
+    let [direct, through] = [direct, through].map(|said| format!("{said:#?}"));
+    let shorter = direct.lines().count().min(through.lines().count());
+    let pairs = direct.lines().zip(through.lines());
+    let equal = pairs
+        .take_while(|(direct, through)| direct == through)
+        .count();
+    let rest = |said: &str| said.lines().skip(equal).collect::<Vec<_>>().join("\n");
+    panic!(
+        "not the same from line {equal} of {shorter} on, directly:\n{}\nthrough Refit:\n{}",
+        rest(&direct),
+        rest(&through)
+    );
 }
 
 /// Where commands go: to the engine itself, or to Refit.
@@ -61,6 +67,11 @@ pub struct Side<'a> {
 }
 
 impl Side<'_> {
+    /// The address, as docker's `-H` takes it.
+    pub fn address(&self) -> &str {
+        &self.host
+    }
+
     /// The docker CLI with these arguments.
     pub fn docker(&self, arguments: &[&str]) -> Ask {
         let program = env::var("REFIT_DOCKER").unwrap_or_else(|_| "docker".to_owned());

@@ -200,6 +200,14 @@ impl DockerEngine {
         answer
     }
 
+    /// A raw `GET` whose answer is a list.
+    async fn list(&self, path: &str) -> Result<Vec<Value>> {
+        match self.raw(Method::GET, path, None).await? {
+            Value::Array(list) => Ok(list),
+            _ => Err(EngineError::unknown("no list")),
+        }
+    }
+
     /// Docker 20.10 ignores `signal` of stop: send it, wait, and let stop finish the work.
     async fn stop_by_kill(
         &self,
@@ -278,10 +286,7 @@ impl Engine for DockerEngine {
     async fn list_labelled(&self, label: &str) -> Result<Vec<String>> {
         let filters = encode(&json!({ "label": [label] }).to_string());
         let path = format!("/containers/json?all=true&filters={filters}");
-        let listed = self.raw(Method::GET, &path, None).await?;
-        let listed = listed
-            .as_array()
-            .ok_or_else(|| EngineError::unknown("no list"))?;
+        let listed = self.list(&path).await?;
         Ok(listed
             .iter()
             .filter_map(|c| Some(c.get("Id")?.as_str()?.to_owned()))
@@ -289,13 +294,7 @@ impl Engine for DockerEngine {
     }
 
     async fn list_containers(&self) -> Result<Vec<Value>> {
-        match self
-            .raw(Method::GET, "/containers/json?all=true", None)
-            .await?
-        {
-            Value::Array(containers) => Ok(containers),
-            _ => Err(EngineError::unknown("no list")),
-        }
+        self.list("/containers/json?all=true").await
     }
 
     async fn pull(

@@ -10,6 +10,9 @@ use super::{MARKER_LABEL, Object};
 /// The label in which compose records the ID of the image that a container was made from.
 pub(super) const COMPOSE_IMAGE: &str = "com.docker.compose.image";
 
+/// The fields of `Config` that merge by key.
+pub(super) const BY_KEY: [&str; 4] = ["Labels", "ExposedPorts", "Volumes", "Healthcheck"];
+
 /// The replacement's `Config` before the patch: `mine` without what came from `base`, and without
 /// what the engine refuses beside `host_config`.
 pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Object {
@@ -22,10 +25,9 @@ pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Obj
             config.shift_remove(field);
         }
     }
-    for field in ["Labels", "ExposedPorts", "Volumes"] {
+    for field in BY_KEY {
         by_key(&mut config, base, field);
     }
-    by_key(&mut config, base, "Healthcheck");
     if let Some(labels) = config.get_mut("Labels").and_then(Value::as_object_mut) {
         labels.shift_remove(MARKER_LABEL);
     }

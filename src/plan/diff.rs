@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     Inputs, MARKER_LABEL, Object,
-    config::{COMPOSE_IMAGE, variable},
+    config::{BY_KEY, COMPOSE_IMAGE, variable},
     merged::{is_nothing, merged},
+    patch::{HOST_BY_KEY, spelled},
 };
 
 /// One value that will be another.
@@ -49,18 +50,6 @@ impl fmt::Display for Because {
     }
 }
 
-/// The fields of `Config` that are compared by key.
-const BY_KEY: [&str; 4] = ["Labels", "ExposedPorts", "Volumes", "Healthcheck"];
-
-/// The fields of `HostConfig` that are.
-const HOST_BY_KEY: [&str; 5] = [
-    "PortBindings",
-    "Sysctls",
-    "Tmpfs",
-    "StorageOpt",
-    "Annotations",
-];
-
 /// The parts of a create body that are no part of `Config`.
 const PARTS: [&str; 3] = ["Image", "HostConfig", "NetworkingConfig"];
 
@@ -74,23 +63,17 @@ pub(super) fn diff(
     create: &Object,
     endpoints: [&Endpoints; 2],
 ) -> Vec<Change> {
-    let nothing = Object::new();
-    let object = |document: &'_ Value, field: &str| -> Object {
-        let part = document.get(field).and_then(Value::as_object);
-        part.cloned().unwrap_or_default()
-    };
-    let theirs = object(inputs.new_image, "Config");
-    let base = inputs.old_image.map(|image| object(image, "Config"));
-    let mine = object(inputs.container, "Config");
+    let config = |document: &Value| entries(document.get("Config"));
+    let mine = config(inputs.container);
     let diff = Diff {
         patch: inputs.patch,
         create,
-        theirs: &theirs,
-        base: base.as_ref().unwrap_or(&nothing),
+        theirs: &config(inputs.new_image),
+        base: &inputs.old_image.map(config).unwrap_or_default(),
     };
     let mut changes = diff.image(inputs, &mine);
     changes.extend(diff.config(&mine));
-    changes.extend(diff.host_config(&object(inputs.container, "HostConfig")));
+    changes.extend(diff.host_config(&entries(inputs.container.get("HostConfig"))));
     changes.extend(diff_endpoints(endpoints));
     changes
 }
@@ -160,8 +143,7 @@ impl Diff<'_> {
     }
 
     fn host_config(&self, mine: &Object) -> Vec<Change> {
-        let part = |body: &Object| body.get("HostConfig").and_then(Value::as_object).cloned();
-        let [will, patch] = [self.create, self.patch].map(|body| part(body).unwrap_or_default());
+        let [will, patch] = [self.create, self.patch].map(|body| entries(body.get("HostConfig")));
         let mut changes = Vec::new();
         for field in keys(mine, &will) {
             let split = |config: &Object| match field.as_str() {
@@ -188,13 +170,10 @@ impl Diff<'_> {
 
 /// Whether the patch says something of a key of a field; the empty key is the whole field.
 fn is_patched(patch: &Object, field: &str, key: &str) -> bool {
-    let spelled = |(name, _): &(&String, &Value)| name.eq_ignore_ascii_case(field);
-    match patch.iter().find(spelled) {
+    match spelled(patch, field).and_then(|field| patch.get(&field)) {
         None => false,
-        Some((_, Value::Array(env))) if field == "Env" => {
-            env.iter().any(|entry| variable(entry) == key)
-        }
-        Some((_, Value::Object(map))) if !key.is_empty() => map.contains_key(key),
+        Some(Value::Array(env)) if field == "Env" => env.iter().any(|entry| variable(entry) == key),
+        Some(Value::Object(map)) if !key.is_empty() => map.contains_key(key),
         Some(_) => true,
     }
 }
@@ -251,6 +230,7 @@ fn whole(value: Option<&Value>) -> Object {
         .collect()
 }
 
+/// An object, or an empty one where there is none.
 fn entries(value: Option<&Value>) -> Object {
     let map = value.and_then(Value::as_object);
     map.cloned().unwrap_or_default()

@@ -75,6 +75,15 @@ const SHAPES: &[(&str, Shape)] = &[
     ("NetworkingConfig/EndpointsConfig", Shape::Object),
 ];
 
+/// The fields of `HostConfig` that merge by key; `LogConfig` does one object deeper.
+pub(super) const HOST_BY_KEY: [&str; 5] = [
+    "PortBindings",
+    "Sysctls",
+    "Tmpfs",
+    "StorageOpt",
+    "Annotations",
+];
+
 /// Checks a request's body and brings it into the form that [`super::Inputs::patch`] takes: names
 /// of fields as the API writes them (Docker reads them in any case), commands as lists.
 ///
@@ -109,7 +118,7 @@ pub fn check(mut patch: Object) -> Result<Object, PatchError> {
 }
 
 /// The key of `object` that Docker would read as `name`.
-fn spelled(object: &Object, name: &str) -> Option<String> {
+pub(super) fn spelled(object: &Object, name: &str) -> Option<String> {
     if object.contains_key(name) {
         return Some(name.to_owned());
     }
@@ -160,9 +169,7 @@ pub(super) fn apply_config(config: &mut Object, patch: &Object, warnings: &mut V
             // the other two are no part of `Config`.
             ("Image" | "UpgradeConfig" | "HostConfig" | "NetworkingConfig", _) => {}
             ("Env", Value::Array(env)) => apply_env(config, env),
-            ("Labels" | "ExposedPorts" | "Volumes" | "Healthcheck", value) => {
-                merge(config, field, value, 1);
-            }
+            (name, value) if config::BY_KEY.contains(&name) => merge(config, field, value, 1),
             (_, Value::Null) => {
                 config.shift_remove(field);
             }
@@ -205,9 +212,7 @@ pub(super) fn apply_host_config(host: &mut Object, patch: &Object) -> Result<(),
                     push(host, field, mount.clone());
                 }
             }
-            ("PortBindings" | "Sysctls" | "Tmpfs" | "StorageOpt" | "Annotations", value) => {
-                merge(host, field, value, 1);
-            }
+            (name, value) if HOST_BY_KEY.contains(&name) => merge(host, field, value, 1),
             ("LogConfig", value) => merge(host, field, value, 2),
             (_, Value::Null) => {
                 host.shift_remove(field);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::{
-    look::{PARALLEL, existing, labelled, observe},
+    look::{PARALLEL, existing, labelled, observe, text},
     marker::{self, Generation, Marker},
     outcome::{Cause, Failure, Step},
     own,
@@ -158,9 +158,4 @@ fn depends(other: &Value, leader: &Container) -> bool {
             .is_some_and(|of| of.trim_start_matches('/') == leader.name)
     });
     joins || linked
-}
-
-fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
-    let value = document.pointer(pointer).and_then(Value::as_str);
-    value.unwrap_or_default()
 }

@@ -60,15 +60,17 @@ pub(super) async fn orphans(
         .map(|marker| marker.original.id)
         .collect();
     let summaries = engine.list_containers().await?;
-    let text = |summary: &Value, pointer: &str| {
-        let value = summary.pointer(pointer).and_then(Value::as_str);
-        value.unwrap_or_default().to_owned()
-    };
     Ok(summaries
         .iter()
-        .filter(|summary| !told.contains(&text(summary, "/Id")))
+        .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")))
         .map(|summary| text(summary, "/Names/0"))
         .filter(|name| marker::is_parked(name))
         .map(|name| name.trim_start_matches('/').to_owned())
         .collect())
+}
+
+/// A text in a document; empty where there is none.
+pub(super) fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
+    let value = document.pointer(pointer).and_then(Value::as_str);
+    value.unwrap_or_default()
 }

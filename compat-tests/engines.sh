@@ -65,14 +65,12 @@ answers() {
 
 # Waits until a command succeeds, at most so many seconds.
 await() {
-    local seconds=$1 what=$2 deadline
-    shift 2
-    deadline=$((SECONDS + seconds))
+    local deadline=$((SECONDS + $1))
+    shift
     until "$@"; do
         ((SECONDS < deadline)) || return 1
         sleep 0.2
     done
-    : "$what"
 }
 
 make_root() {
@@ -124,7 +122,7 @@ start_init() {
         unshare --mount --propagation private --pid --fork --kill-child \
         bash -c "$init_script" "$(init_name "$1")" "$(root "$1")" "$dir" \
         >"$dir/init.log" 2>&1 </dev/null 9>&- &
-    await 20 init test -e "$dir/ready" || die "no namespace for Docker $1: $(cat "$dir/init.log")"
+    await 20 test -e "$dir/ready" || die "no namespace for Docker $1: $(cat "$dir/init.log")"
     # The first process is the child of unshare, which is that of setsid.
     local pid
     for pid in $(pgrep -f "$(init_name "$1")"); do
@@ -145,13 +143,13 @@ start_dockerd() {
         --bip "${subnet[$1]}.0.1/24" \
         --default-address-pool "base=${subnet[$1]}.128.0/17,size=24" \
         >>"$dir/dockerd.log" 2>&1 </dev/null 9>&- &
-    await 60 dockerd answers "$1" ||
+    await 60 answers "$1" ||
         die "Docker $1 does not answer: $(tail -n 15 "$dir/dockerd.log")"
 }
 
 signal_dockerd() {
     inside "$1" sh -c "kill -$2 \$(cat /run/docker.pid)"
-    await 60 end gone "$1" || die "Docker $1 does not end"
+    await 60 gone "$1" || die "Docker $1 does not end"
 }
 gone() { ! inside "$1" sh -c 'kill -0 $(cat /run/docker.pid)' 2>/dev/null; }
 
@@ -276,7 +274,7 @@ start_registries() {
         nsenter --target "$pid" --net --pid -- setsid chroot "$dir" \
             docker-registry serve "/srv/config/$kind.yml" \
             >"$(run "$1")/registry-$kind.log" 2>&1 </dev/null 9>&- &
-        await 20 registry nsenter --target "$pid" --net \
+        await 20 nsenter --target "$pid" --net \
             curl -s -o /dev/null "http://$address/v2/" ||
             die "no registry: $(cat "$(run "$1")/registry-$kind.log")"
     done
@@ -336,7 +334,7 @@ down() {
             say "stop Docker $version"
             signal_dockerd "$version" TERM || true
             kill -KILL "$pid"
-            await 20 end test ! -d "/proc/$pid" || die "process $pid does not end"
+            await 20 test ! -d "/proc/$pid" || die "process $pid does not end"
         fi
         ip netns delete "$(netns "$version")" 2>/dev/null || true
         rm -rf "$(run "$version")"

@@ -58,6 +58,12 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
+    /// The JSON of each line of a stream.
+    pub fn lines(&self) -> Vec<Value> {
+        let line = |line| serde_json::from_str(line).expect("JSON");
+        self.text.lines().map(line).collect()
+    }
+
     /// A text of the body's JSON; empty where there is none.
     pub fn text_of(&self, key: &str) -> String {
         self.json()[key].as_str().unwrap_or_default().to_owned()
@@ -324,9 +330,14 @@ pub fn answer(output: &Output) -> Answer {
     }
 }
 
+/// The docker CLI.
+fn docker_program() -> String {
+    env::var("REFIT_DOCKER").unwrap_or_else(|_| "docker".to_owned())
+}
+
 /// Runs the docker CLI against an address, with `input`.
 pub fn docker(host: &str, arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env::var("REFIT_DOCKER").unwrap_or_else(|_| "docker".to_owned()))
+    let mut child = Command::new(docker_program())
         .args(["-H", host])
         .args(arguments)
         .stdin(Stdio::piped())

@@ -5,7 +5,6 @@
 //! scenario calls [`Said::masked`] for what an engine never says twice.
 
 use std::{
-    env,
     fmt::{self, Debug, Formatter},
     fs::File,
     io::{ErrorKind, Read, Write},
@@ -24,7 +23,7 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
-use crate::{PATIENCE, Scenario, variable};
+use crate::{PATIENCE, Scenario, docker_program, variable};
 
 /// Runs the commands directly and through Refit, and asserts that they returned the same; returns
 /// it, so that the scenario can assert what it should have been.
@@ -74,8 +73,10 @@ impl Side<'_> {
 
     /// The docker CLI with these arguments.
     pub fn docker(&self, arguments: &[&str]) -> Ask {
-        let program = env::var("REFIT_DOCKER").unwrap_or_else(|_| "docker".to_owned());
-        Ask::new(&program, &[&["-H", &self.host], arguments].concat())
+        Ask::new(
+            &docker_program(),
+            &[&["-H", &self.host], arguments].concat(),
+        )
     }
 
     /// `docker run --rm` with the scenario's label.

@@ -319,11 +319,7 @@ fn a_pull_needs_the_right_password_and_a_wrong_one_touches_nothing() {
     }
     let path = format!("{path}?pull=always&stream=true");
     let pulled = scenario.post_as(&path, &patch(&image), Some("secret"));
-    let lines: Vec<Value> = pulled
-        .text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = pulled.lines();
     // The engine's own lines pass through.
     assert!(
         lines
@@ -616,11 +612,7 @@ fn progress_is_streamed_and_ends_with_the_answer() {
     scenario.run(&["--name", &name, "redis:7.0"]);
     let path = format!("/containers/{name}/upgrade?pull=never&stream=1");
     let streamed = scenario.post(&path, &patch("redis:8.0"));
-    let lines: Vec<Value> = streamed
-        .text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = streamed.lines();
     let steps: Vec<&str> = lines
         .iter()
         .filter_map(|line| line["status"].as_str())
@@ -634,7 +626,8 @@ fn progress_is_streamed_and_ends_with_the_answer() {
     assert_eq!(lines.last().unwrap()["aux"]["Changed"], true);
 
     let failed = scenario.post(&path, r#"{"Image": "no/such:image"}"#);
-    let last: Value = serde_json::from_str(failed.text.lines().last().unwrap()).unwrap();
+    let lines = failed.lines();
+    let last = lines.last().unwrap();
     assert_eq!(
         last["errorDetail"]["Rollback"], "not needed",
         "{}",

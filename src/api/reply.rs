@@ -31,14 +31,6 @@ impl Mistake {
         }
     }
 
-    /// A parameter of the contract that this version cannot serve yet.
-    pub fn unsupported(parameter: &str) -> Self {
-        Self {
-            status: StatusCode::NOT_IMPLEMENTED,
-            message: format!("{parameter}: this version of Refit cannot do that yet"),
-        }
-    }
-
     #[cfg(test)]
     pub fn status(&self) -> u16 {
         self.status.as_u16()

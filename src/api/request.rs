@@ -14,7 +14,7 @@ use super::{
     signal,
 };
 use crate::{
-    engine::StopOptions,
+    engine::{Platform, StopOptions},
     plan,
     upgrade::{Pull, Request},
 };
@@ -60,12 +60,6 @@ struct UpgradeConfig {
 pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
     let query = Query::read(route::query(target))?;
     let reference = reference(route(target), &query)?;
-    if query.flag("renewVolumes")? {
-        return Err(Mistake::unsupported("renewVolumes"));
-    }
-    if query.get("platform").is_some() {
-        return Err(Mistake::unsupported("platform"));
-    }
     let mut patch = match body {
         [] => plan::Object::new(),
         body => match serde_json::from_slice(body) {
@@ -84,6 +78,8 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
         request: Request {
             patch,
             pull: query.pull()?,
+            platform: query.platform()?,
+            renew_volumes: query.flag("renewVolumes")?,
             stop: query.stop()?,
             force: query.flag("force")?,
             dry_run: query.flag("dryRun")?,
@@ -210,6 +206,14 @@ impl Query {
         }
     }
 
+    fn platform(&self) -> Result<Option<Platform>, Mistake> {
+        let parse = |value: &str| {
+            let platform = value.parse();
+            platform.map_err(|error| Mistake::bad(format!("platform: \"{value}\": {error}")))
+        };
+        self.get("platform").map(parse).transpose()
+    }
+
     fn stop(&self) -> Result<StopOptions, Mistake> {
         let timeout = match self.get("t") {
             None => None,
@@ -278,7 +282,8 @@ mod tests {
     #[test]
     fn everything_said_is_read() {
         let call = read_text(
-            "/containers/upgrade?name=%2Fweb&pull=always&t=3&signal=SIGINT&force=1&stream=true",
+            "/containers/upgrade?name=%2Fweb&pull=always&t=3&signal=SIGINT&force=1&stream=true\
+             &platform=linux/arm64&renewVolumes=1",
             r#"{"Image": "web:2", "UpgradeConfig": {"Monitor": 1000000000, "HealthyDeadline": 5}}"#,
         )
         .unwrap();
@@ -289,7 +294,9 @@ mod tests {
         assert_eq!(call.request.healthy_deadline, Duration::from_nanos(5));
         assert_eq!(call.request.patch.get("Image"), Some(&Value::from("web:2")));
         assert!(call.request.patch.get("UpgradeConfig").is_none());
-        assert!(call.stream && call.request.force);
+        assert!(call.stream && call.request.force && call.request.renew_volumes);
+        let platform = call.request.platform.unwrap();
+        assert_eq!(platform.to_string(), "linux/arm64");
     }
 
     #[test]
@@ -335,6 +342,16 @@ mod tests {
             ("/containers/web/upgrade?signal=NOPE", "", "NOPE"),
             ("/containers/web/upgrade?signal=9999", "", "9999"),
             ("/containers/web/upgrade?signal=0", "", "signal"),
+            (
+                "/containers/web/upgrade?platform=linux//v8",
+                "",
+                "platform: \"linux//v8\"",
+            ),
+            (
+                "/containers/web/upgrade?renewVolumes=some",
+                "",
+                "renewVolumes",
+            ),
             ("/containers/web/upgrade?force=maybe", "", "maybe"),
             ("/containers/web/upgrade?pull=\"a<{b", "", "\"a<{b"),
             ("/containers/web/upgrade?pull=a#b", "", "a#b"),

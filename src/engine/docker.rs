@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Address, ApiVersion, Created, Engine, EngineError, PullLine, RestartPolicy, Result,
+    Address, ApiVersion, Created, Engine, EngineError, Platform, PullLine, RestartPolicy, Result,
     StopOptions,
     raw::{Call, QUICK},
 };
@@ -65,6 +65,12 @@ fn root(mut error: &dyn std::error::Error) -> String {
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
+}
+
+/// What a query says of a platform, behind its first parameter.
+fn platform_parameter(platform: Option<&Platform>) -> String {
+    let parameter = |platform: &Platform| format!("&platform={}", encode(&platform.to_string()));
+    platform.map(parameter).unwrap_or_default()
 }
 
 /// An unmodified dockerd behind a socket.
@@ -300,13 +306,18 @@ impl Engine for DockerEngine {
     async fn pull(
         &self,
         reference: &str,
+        platform: Option<&Platform>,
         auth: Option<&str>,
         progress: &(dyn Fn(PullLine) + Send + Sync),
     ) -> Result<()> {
         let api = self.session().await?.api;
         let call = Call {
             method: Method::POST,
-            path: format!("/v{api}/images/create?fromImage={}", encode(reference)),
+            path: format!(
+                "/v{api}/images/create?fromImage={}{}",
+                encode(reference),
+                platform_parameter(platform)
+            ),
             header: auth.map(|auth| ("X-Registry-Auth", auth)),
             body: None,
             limit: PULL_IDLE_LIMIT,
@@ -338,8 +349,14 @@ impl Engine for DockerEngine {
         Ok(())
     }
 
-    async fn create_container(&self, name: &str, body: &Value) -> Result<Created> {
-        let path = format!("/containers/create?name={}", encode(name));
+    async fn create_container(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        body: &Value,
+    ) -> Result<Created> {
+        let platform = platform_parameter(platform);
+        let path = format!("/containers/create?name={}{platform}", encode(name));
         let answer = self.raw(Method::POST, &path, Some(body)).await?;
         let id = answer.get("Id").and_then(Value::as_str);
         let warnings = answer.get("Warnings").and_then(Value::as_array);

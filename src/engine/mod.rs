@@ -8,6 +8,7 @@ mod address;
 mod container;
 mod docker;
 mod error;
+mod platform;
 mod raw;
 mod stream;
 
@@ -20,6 +21,7 @@ pub use address::{Address, AddressError};
 pub use container::{Container, Health, RestartPolicy, Status};
 pub use docker::DockerEngine;
 pub use error::{EngineError, Result};
+pub use platform::{Platform, PlatformError};
 pub use stream::Stream;
 
 /// A version of the Docker API, as in `/v1.41/`.
@@ -37,6 +39,13 @@ impl ApiVersion {
     pub const MANY_NETWORKS_IN_CREATE: Self = Self {
         major: 1,
         minor: 44,
+    };
+
+    /// The first version whose engine makes up MAC addresses at random, and not of the IP address
+    /// (Docker 28).
+    pub const RANDOM_MAC_ADDRESSES: Self = Self {
+        major: 1,
+        minor: 48,
     };
 }
 
@@ -89,18 +98,25 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// The summaries (as `GET /containers/json` prints them) of all containers, running or not.
     async fn list_containers(&self) -> Result<Vec<Value>>;
 
-    /// Pulls `reference`; each progress line is handed to `progress`. An error that arrives
-    /// inside the `200` stream is [`EngineError::Refused`]. `auth` is the `X-Registry-Auth`
-    /// header, handed on untouched.
+    /// Pulls `reference`, of a platform where one is given; each progress line is handed to
+    /// `progress`. An error that arrives inside the `200` stream is [`EngineError::Refused`]. `auth`
+    /// is the `X-Registry-Auth` header, handed on untouched.
     async fn pull(
         &self,
         reference: &str,
+        platform: Option<&Platform>,
         auth: Option<&str>,
         progress: &(dyn Fn(PullLine) + Send + Sync),
     ) -> Result<()>;
 
-    /// `POST /containers/create?name=`, with the body as it is.
-    async fn create_container(&self, name: &str, body: &Value) -> Result<Created>;
+    /// `POST /containers/create?name=`, with the body as it is; of an image of another platform than
+    /// the given one, it is refused.
+    async fn create_container(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        body: &Value,
+    ) -> Result<Created>;
 
     /// `POST /networks/{network}/connect`, with the endpoint settings as they are.
     async fn connect_network(&self, network: &str, container: &str, endpoint: &Value)

@@ -5,35 +5,35 @@
 
 use serde_json::{Value, json};
 
-use super::{MARKER_LABEL, Object};
+use super::{
+    MARKER_LABEL, Object,
+    fields::{Part, Policy},
+};
 
 /// The label in which compose records the ID of the image that a container was made from.
 pub(super) const COMPOSE_IMAGE: &str = "com.docker.compose.image";
-
-/// The fields of `Config` that merge by key.
-pub(super) const BY_KEY: [&str; 4] = ["Labels", "ExposedPorts", "Volumes", "Healthcheck"];
 
 /// The replacement's `Config` before the patch: `mine` without what came from `base`, and without
 /// what the engine refuses beside `host_config`.
 pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Object {
     let mut config = mine.clone();
     command(&mut config, base);
-    env(&mut config, base);
-    // Not Shell: create never takes it from the image, so a container's Shell is a person's.
-    for field in ["User", "WorkingDir", "StopSignal"] {
-        if config.get(field) == base.get(field) {
-            config.shift_remove(field);
+    let takes_hostname = !hostname_is_refused(host_config);
+    for field in mine.keys() {
+        match Part::Config.policy(field) {
+            Policy::Variables => env(&mut config, base),
+            Policy::ImageDefault if mine.get(field) == base.get(field) => {
+                config.shift_remove(field);
+            }
+            Policy::ImageDefaultByKey => by_key(&mut config, base, field),
+            Policy::HostName if !takes_hostname => {
+                config.shift_remove(field);
+            }
+            _ => {}
         }
-    }
-    for field in BY_KEY {
-        by_key(&mut config, base, field);
     }
     if let Some(labels) = config.get_mut("Labels").and_then(Value::as_object_mut) {
         labels.shift_remove(MARKER_LABEL);
-    }
-    if hostname_is_refused(host_config) {
-        config.shift_remove("Hostname");
-        config.shift_remove("Domainname");
     }
     config
 }

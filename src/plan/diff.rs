@@ -5,10 +5,11 @@ use std::{collections::BTreeSet, fmt};
 use serde_json::{Value, json};
 
 use super::{
-    Inputs, MARKER_LABEL, Object,
-    config::{BY_KEY, COMPOSE_IMAGE, variable},
+    Inputs, MARKER_LABEL, Object, Replacement,
+    config::{COMPOSE_IMAGE, variable},
+    entries,
+    fields::{Part, Policy},
     merged::{is_nothing, merged},
-    patch::{HOST_BY_KEY, spelled},
 };
 
 /// One value that will be another.
@@ -53,41 +54,47 @@ impl fmt::Display for Because {
 /// The parts of a create body that are no part of `Config`.
 const PARTS: [&str; 3] = ["Image", "HostConfig", "NetworkingConfig"];
 
-/// The endpoints of one create body, by network.
-pub(super) type Endpoints = Vec<(String, Value)>;
-
-/// Compares. `create` is the body that will be sent; `endpoints` are those that the container alone
-/// would give, and those that it will have.
-pub(super) fn diff(
-    inputs: &Inputs<'_>,
-    create: &Object,
-    endpoints: [&Endpoints; 2],
-) -> Vec<Change> {
-    let config = |document: &Value| entries(document.get("Config"));
-    let mine = config(inputs.container);
-    let diff = Diff {
-        patch: inputs.patch,
-        create,
-        theirs: &config(inputs.new_image),
-        base: &inputs.old_image.map(config).unwrap_or_default(),
-    };
-    let mut changes = diff.image(inputs, &mine);
+/// Compares the container with what it `will` be. `kept` is what it would be without a request.
+pub(super) fn diff(inputs: &Inputs<'_>, kept: &Replacement, will: &Replacement) -> Vec<Change> {
+    let diff = Diff::new(inputs, will);
+    let mine = entries(inputs.container.get("Config"));
+    let mut changes = diff.image(&mine);
     changes.extend(diff.config(&mine));
     changes.extend(diff.host_config(&entries(inputs.container.get("HostConfig"))));
-    changes.extend(diff_endpoints(endpoints));
+    changes.extend(diff_endpoints(kept, will));
     changes
 }
 
-struct Diff<'a> {
-    patch: &'a Object,
-    create: &'a Object,
-    theirs: &'a Object,
-    base: &'a Object,
+/// Whether the request makes the replacement another than what the container alone would give: a
+/// value that the image has by default, or the engine, makes no difference.
+pub(super) fn is_effective(inputs: &Inputs<'_>, kept: &Replacement, will: &Replacement) -> bool {
+    let diff = Diff::new(inputs, will);
+    let host = entries(kept.body.get("HostConfig"));
+    !diff.config(&merged(&kept.body, &diff.theirs)).is_empty()
+        || !diff.host_config(&host).is_empty()
+        || !diff_endpoints(kept, will).is_empty()
 }
 
-impl Diff<'_> {
-    fn image(&self, inputs: &Inputs<'_>, mine: &Object) -> Vec<Change> {
-        let because = if self.patch.contains_key("Image") {
+struct Diff<'a> {
+    inputs: &'a Inputs<'a>,
+    create: &'a Object,
+    theirs: Object,
+    base: Object,
+}
+
+impl<'a> Diff<'a> {
+    fn new(inputs: &'a Inputs<'a>, will: &'a Replacement) -> Self {
+        Self {
+            inputs,
+            create: &will.body,
+            theirs: inputs.theirs(),
+            base: inputs.base(),
+        }
+    }
+
+    fn image(&self, mine: &Object) -> Vec<Change> {
+        let inputs = self.inputs;
+        let because = if inputs.patch.contains_key("Image") {
             Because::FromRequest
         } else {
             Because::NewImageDefault
@@ -111,21 +118,21 @@ impl Diff<'_> {
     }
 
     fn config(&self, mine: &Object) -> Vec<Change> {
-        let will = merged(self.create, self.theirs);
+        let will = merged(self.create, &self.theirs);
         let mut changes = Vec::new();
         for field in keys(mine, &will) {
             if PARTS.contains(&field.as_str()) {
                 continue;
             }
-            let split = |config: &Object| match field.as_str() {
-                "Env" => variables(config.get("Env")),
-                name if BY_KEY.contains(&name) => entries(config.get(name)),
-                name => whole(config.get(name)),
+            let split = |config: &Object| match Part::Config.policy(&field) {
+                Policy::Variables => variables(config.get(&field)),
+                Policy::ImageDefaultByKey => entries(config.get(&field)),
+                _ => whole(config.get(&field)),
             };
             let [from, to, sent] = [mine, &will, self.create].map(split);
-            let [theirs, base] = [self.theirs, self.base].map(split);
+            let [theirs, base] = [&self.theirs, &self.base].map(split);
             changes.extend(compare(&field, &from, &to, |key| {
-                if is_patched(self.patch, &field, key) {
+                if is_patched(self.inputs.patch, &field, key) {
                     Because::FromRequest
                 } else if field == "Labels" && key == COMPOSE_IMAGE {
                     Because::NewImageDefault
@@ -143,22 +150,27 @@ impl Diff<'_> {
     }
 
     fn host_config(&self, mine: &Object) -> Vec<Change> {
-        let [will, patch] = [self.create, self.patch].map(|body| entries(body.get("HostConfig")));
+        let host = |body: &Object| entries(body.get("HostConfig"));
+        let [will, patch] = [self.create, self.inputs.patch].map(host);
+        let renews = !self.inputs.renewed.is_empty();
         let mut changes = Vec::new();
         for field in keys(mine, &will) {
-            let split = |config: &Object| match field.as_str() {
-                name if HOST_BY_KEY.contains(&name) => entries(config.get(name)),
-                name => whole(config.get(name)),
+            let policy = Part::HostConfig.policy(&field);
+            let split = |config: &Object| match policy {
+                Policy::KeptByKey { depth: 1 } => entries(config.get(&field)),
+                _ => whole(config.get(&field)),
             };
             let [from, to] = [mine, &will].map(split);
             // Create takes them in another form than inspect prints.
-            if field == "Links" && !patch.contains_key("Links") {
+            if policy == Policy::Links && !patch.contains_key(&field) {
                 continue;
             }
             let name = format!("HostConfig.{field}");
             changes.extend(compare(&name, &from, &to, |key| {
-                if is_patched(&patch, &field, key) {
+                if is_patched(&patch, &field, key) || (renews && policy == Policy::Mounts) {
                     Because::FromRequest
+                } else if field == "MemorySwap" {
+                    Because::EngineDefault
                 } else {
                     Because::Kept
                 }
@@ -170,7 +182,7 @@ impl Diff<'_> {
 
 /// Whether the patch says something of a key of a field; the empty key is the whole field.
 fn is_patched(patch: &Object, field: &str, key: &str) -> bool {
-    match spelled(patch, field).and_then(|field| patch.get(&field)) {
+    match patch.get(field) {
         None => false,
         Some(Value::Array(env)) if field == "Env" => env.iter().any(|entry| variable(entry) == key),
         Some(Value::Object(map)) if !key.is_empty() => map.contains_key(key),
@@ -178,12 +190,12 @@ fn is_patched(patch: &Object, field: &str, key: &str) -> bool {
     }
 }
 
-fn diff_endpoints([before, after]: [&Endpoints; 2]) -> Vec<Change> {
-    let map = |endpoints: &Endpoints| endpoints.iter().cloned().collect::<Object>();
+fn diff_endpoints(kept: &Replacement, will: &Replacement) -> Vec<Change> {
+    let map = |of: &Replacement| of.endpoints.iter().cloned().collect::<Object>();
     compare(
         "NetworkingConfig.EndpointsConfig",
-        &map(before),
-        &map(after),
+        &map(kept),
+        &map(will),
         |_| Because::FromRequest,
     )
 }
@@ -228,12 +240,6 @@ fn whole(value: Option<&Value>) -> Object {
         .map(|value| (String::new(), value.clone()))
         .into_iter()
         .collect()
-}
-
-/// An object, or an empty one where there is none.
-fn entries(value: Option<&Value>) -> Object {
-    let map = value.and_then(Value::as_object);
-    map.cloned().unwrap_or_default()
 }
 
 /// `Env` by variable; a bare name says that there is none.

@@ -8,15 +8,19 @@
 
 mod config;
 mod diff;
+mod fields;
 mod merged;
 mod mounts;
 mod networks;
 mod patch;
 mod ports;
+mod warnings;
 
 use serde_json::{Map, Value};
 
 pub use diff::{Because, Change};
+pub use fields::{Part, Policy, policy};
+pub use mounts::anonymous_volumes;
 pub use patch::{PatchError, check as check_patch};
 
 use crate::engine::ApiVersion;
@@ -43,6 +47,8 @@ pub struct Inputs<'a> {
     pub reference: &'a str,
     /// The request's body, checked by [`check_patch`].
     pub patch: &'a Object,
+    /// The volumes, of [`anonymous_volumes`], that give way to new ones.
+    pub renewed: &'a [String],
 }
 
 /// What the replacement is.
@@ -95,28 +101,22 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`] if a document lacks what every engine prints, or the patch does not fit.
 pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
-    let mut warnings = Vec::new();
-    if inputs.old_image.is_none() {
-        warnings.push(
-            "the image that the container was created from is gone: none of its settings can be \
-             told from the image's defaults, so all of them are kept"
-                .to_owned(),
-        );
-    }
-    let kept = replacement(inputs, None)?;
-    let wanted = replacement(inputs, Some(inputs.patch))?;
-    let same_image = inputs.container.get("Image") == inputs.new_image.get("Id");
-    let changed = !same_image || kept.body != wanted.body || kept.connect != wanted.connect;
-    let diff = diff::diff(inputs, &wanted.body, [&kept.endpoints, &wanted.endpoints]);
-    warnings.extend(wanted.warnings);
+    let unasked = Inputs {
+        patch: &Object::new(),
+        renewed: &[],
+        ..*inputs
+    };
+    let kept = replacement(&unasked)?;
+    let wanted = replacement(inputs)?;
+    let is_other_image = inputs.container.get("Image") != inputs.new_image.get("Id");
     Ok(Plan {
+        changed: is_other_image || diff::is_effective(inputs, &kept, &wanted),
+        diff: diff::diff(inputs, &kept, &wanted),
+        warnings: warnings::warnings(inputs, &wanted),
         create: Value::Object(wanted.body),
         connect: wanted.connect,
         networks: wanted.networks,
         pinned: wanted.pinned,
-        changed,
-        diff,
-        warnings,
     })
 }
 
@@ -143,50 +143,67 @@ struct Replacement {
     body: Object,
     connect: Vec<(String, Value)>,
     networks: Vec<String>,
-    endpoints: diff::Endpoints,
+    /// The settings of every endpoint, by what inspect or the patch calls its network.
+    endpoints: Vec<(String, Value)>,
+    /// The networks whose MAC address may have been configured, and is not kept.
+    doubtful_macs: Vec<String>,
     pinned: Vec<String>,
-    warnings: Vec<String>,
 }
 
-fn replacement(inputs: &Inputs<'_>, patch: Option<&Object>) -> Result<Replacement, Refusal> {
-    let mut warnings = Vec::new();
-    let container = inputs.container;
+fn replacement(inputs: &Inputs<'_>) -> Result<Replacement, Refusal> {
+    let &Inputs {
+        container,
+        patch,
+        renewed,
+        ..
+    } = inputs;
     let host_config = object(container, "HostConfig")?;
-    let nothing = Object::new();
-    let base = image_config(inputs.old_image).unwrap_or(&nothing);
-
-    let mut host = mounts::inherit(host_config, container);
+    let mut host = mounts::inherit(host_config, container, renewed);
     networks::translate_links(&mut host);
     let mut pinned = ports::pin(&mut host, container);
     let bound = host.get("PortBindings").cloned();
-    let mut networks = networks::Networks::inherit(container);
-    if let Some(patch) = patch {
-        patch::apply_host_config(&mut host, patch)?;
-        networks.patch(patch, &host);
-    }
+    patch::apply_host_config(&mut host, patch)?;
+    let mut networks = networks::Networks::inherit(container, inputs.api);
+    networks.patch(patch, &host);
     // What the patch binds anew, or not at all, is not pinned by us.
     let binding = |bindings: Option<&Value>, port: &str| bindings?.get(port).cloned();
     pinned.retain(|port| binding(bound.as_ref(), port) == binding(host.get("PortBindings"), port));
-    mounts::attach_rest(&mut host, host_config, container);
-    let mut body = config::inherit(object(container, "Config")?, base, &host);
-    if let Some(patch) = patch {
-        patch::apply_config(&mut body, patch, &mut warnings);
-    }
+    mounts::attach_rest(&mut host, host_config, container, renewed);
+    let mine = object(container, "Config")?;
+    let mut body = config::inherit(mine, &inputs.base(), &host);
+    patch::apply_config(&mut body, patch);
     config::follow_image(&mut body, inputs.new_image);
     ports::expose(&mut body, &host);
     body.insert("Image".to_owned(), Value::from(inputs.reference));
     body.insert("HostConfig".to_owned(), Value::Object(host));
-    let references = networks.references();
-    let endpoints = networks.named();
-    let connect = networks.write(&mut body, inputs.api);
     Ok(Replacement {
+        networks: networks.references(),
+        endpoints: networks.named(),
+        doubtful_macs: networks.doubtful_macs(),
+        connect: networks.write(&mut body, inputs.api),
         body,
-        connect,
-        networks: references,
-        endpoints,
         pinned,
-        warnings,
     })
+}
+
+impl Inputs<'_> {
+    /// What the container is by default: the old image's configuration, or nothing where it is gone.
+    fn base(&self) -> Object {
+        self.old_image
+            .map(|image| entries(image.get("Config")))
+            .unwrap_or_default()
+    }
+
+    /// What the replacement is by default.
+    fn theirs(&self) -> Object {
+        entries(self.new_image.get("Config"))
+    }
+}
+
+/// An object, or an empty one where there is none.
+fn entries(value: Option<&Value>) -> Object {
+    let map = value.and_then(Value::as_object);
+    map.cloned().unwrap_or_default()
 }
 
 fn object<'a>(document: &'a Value, key: &'static str) -> Result<&'a Object, Refusal> {
@@ -194,10 +211,6 @@ fn object<'a>(document: &'a Value, key: &'static str) -> Result<&'a Object, Refu
         .get(key)
         .and_then(Value::as_object)
         .ok_or(Refusal::Malformed(key))
-}
-
-fn image_config(image: Option<&Value>) -> Option<&Object> {
-    image?.get("Config")?.as_object()
 }
 
 #[cfg(test)]

@@ -1,18 +1,39 @@
 //! Mounts: every volume of the original is attached again, by name.
 //!
-//! No volume is ever removed or swapped. Each is attached with *nocopy*, because create copies
-//! an image's files into an empty volume, and the original may be running on it.
+//! No volume is ever removed, and none is swapped but those that the request renews. Each is
+//! attached with *nocopy*, because create copies an image's files into an empty volume, and the
+//! original may be running on it.
 
 use serde_json::{Value, json};
 
 use super::Object;
 
+/// The names of the volumes that a container was given without one: 64 hexadecimal digits, as the
+/// engine makes them up (moby `volume/service/service.go`, `Create`).
+#[must_use]
+pub fn anonymous_volumes(container: &Value) -> Vec<String> {
+    let is_generated = |name: &str| {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        name.len() == 64 && name.bytes().all(is_digit)
+    };
+    let points = Points::of(container, &[]).0.into_iter();
+    let volumes = points.filter(|point| point.is_volume && is_generated(&point.source));
+    volumes.map(|point| point.source).collect()
+}
+
 /// `HostConfig` with the original's own mounts made explicit: named entries of `Binds` and
-/// `Mounts` stay as they are but for nocopy, anonymous ones get their volume's name.
-pub(super) fn inherit(host_config: &Object, container: &Value) -> Object {
+/// `Mounts` stay as they are but for nocopy, anonymous ones get their volume's name. Those of the
+/// volumes `renewed` become anonymous again.
+pub(super) fn inherit(host_config: &Object, container: &Value, renewed: &[String]) -> Object {
     let mut host = host_config.clone();
-    let points = Points::of(container);
+    let points = Points::of(container, renewed);
+    let mut fresh = Vec::new();
     if let Some(binds) = host.get_mut("Binds").and_then(Value::as_array_mut) {
+        binds.retain(|bind| {
+            let point = bind.as_str().and_then(|bind| points.renewed_by(bind));
+            fresh.extend(point.map(Point::as_fresh));
+            point.is_none()
+        });
         for bind in binds {
             if let Some(text) = bind.as_str() {
                 *bind = Value::from(points.bind(text));
@@ -24,6 +45,7 @@ pub(super) fn inherit(host_config: &Object, container: &Value) -> Object {
             points.mount(mount);
         }
     }
+    append(&mut host, "Mounts", fresh);
     // Its mounts are attached themselves; the container they came from may be gone.
     if host.get("VolumesFrom").is_some_and(|from| !from.is_null()) {
         host.insert("VolumesFrom".to_owned(), Value::Null);
@@ -31,39 +53,99 @@ pub(super) fn inherit(host_config: &Object, container: &Value) -> Object {
     host
 }
 
-/// Adds to the `Binds` of `host` what stands in none of the original's own entries (the volumes of
-/// an image's `VOLUME` and of `VolumesFrom`), unless something is mounted there by now. It comes
-/// after the patch, which may take away those entries, but none of these volumes.
-pub(super) fn attach_rest(host: &mut Object, host_config: &Object, container: &Value) {
+/// Adds to `host` what stands in none of the original's own entries (the volumes of an image's
+/// `VOLUME` and of `VolumesFrom`), unless something is mounted there by now. It comes after the
+/// patch, which may take away those entries, but none of these volumes.
+pub(super) fn attach_rest(
+    host: &mut Object,
+    host_config: &Object,
+    container: &Value,
+    renewed: &[String],
+) {
     let taken = [targets(host), targets(host_config)].concat();
-    let rest: Vec<Value> = Points::of(container)
-        .0
-        .iter()
-        .filter(|point| !taken.contains(&clean(&point.target)))
-        .map(|point| Value::from(point.as_bind()))
-        .collect();
-    if rest.is_empty() {
+    let rest = Points::of(container, renewed).0.into_iter();
+    let rest = rest.filter(|point| !taken.contains(&clean(&point.target)));
+    let (fresh, kept): (Vec<Point>, Vec<Point>) = rest.partition(|point| point.is_renewed);
+    let binds = kept.iter().map(|point| Value::from(point.as_bind()));
+    append(host, "Binds", binds.collect());
+    append(host, "Mounts", fresh.iter().map(Point::as_fresh).collect());
+}
+
+/// Adds to a list, which may not be there.
+pub(super) fn append(host: &mut Object, field: &str, added: Vec<Value>) {
+    if added.is_empty() {
         return;
     }
-    match host.get_mut("Binds").and_then(Value::as_array_mut) {
-        Some(binds) => binds.extend(rest),
+    match host.get_mut(field).and_then(Value::as_array_mut) {
+        Some(list) => list.extend(added),
         None => {
-            host.insert("Binds".to_owned(), Value::Array(rest));
+            host.insert(field.to_owned(), Value::Array(added));
         }
     }
 }
 
-/// Where the entries of a `HostConfig` mount something.
-pub(super) fn targets(host_config: &Object) -> Vec<String> {
-    let list = |field: &str| host_config.get(field).and_then(Value::as_array);
-    let binds = list("Binds").into_iter().flatten();
-    let mounts = list("Mounts").into_iter().flatten();
+/// Something that a `HostConfig` mounts.
+pub(super) struct Mounted {
+    pub kind: Kind,
+    /// The volume's name (empty for an anonymous one), or the folder on the host.
+    pub source: String,
+    pub target: String,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Volume,
+    /// Of the host, which `Binds` and `Mounts` call a bind.
+    Folder,
+    /// A tmpfs, or what a newer engine may know.
+    Other,
+}
+
+/// All that `Binds`, `Mounts` and `Tmpfs` of a `HostConfig` mount.
+pub(super) fn mounted(host_config: &Object) -> Vec<Mounted> {
+    let list = |field: &str| {
+        let list = host_config.get(field).and_then(Value::as_array);
+        list.into_iter().flatten()
+    };
     let tmpfs = host_config.get("Tmpfs").and_then(Value::as_object);
-    let target = |mount: &Value| mount.get("Target").and_then(Value::as_str).map(clean);
-    (binds.filter_map(Value::as_str).map(bind_target))
-        .chain(mounts.filter_map(target))
-        .chain(tmpfs.into_iter().flatten().map(|(at, _)| clean(at)))
-        .collect()
+    let binds = list("Binds").filter_map(Value::as_str).map(|bind| {
+        let source = bind.split_once(':').map_or("", |(source, _)| source);
+        let is_folder = source.starts_with('/');
+        Mounted {
+            kind: if is_folder {
+                Kind::Folder
+            } else {
+                Kind::Volume
+            },
+            source: source.to_owned(),
+            target: bind_target(bind),
+        }
+    });
+    let mounts = list("Mounts").filter_map(|mount| {
+        let text = |key: &str| mount.get(key).and_then(Value::as_str);
+        Some(Mounted {
+            kind: match text("Type") {
+                Some("volume") => Kind::Volume,
+                Some("bind") => Kind::Folder,
+                _ => Kind::Other,
+            },
+            source: text("Source").unwrap_or_default().to_owned(),
+            target: clean(text("Target")?),
+        })
+    });
+    let tmpfs = tmpfs.into_iter().flatten().map(|(target, _)| Mounted {
+        kind: Kind::Other,
+        source: String::new(),
+        target: clean(target),
+    });
+    binds.chain(mounts).chain(tmpfs).collect()
+}
+
+/// Where a `HostConfig` mounts something.
+pub(super) fn targets(host_config: &Object) -> Vec<String> {
+    let mounted = mounted(host_config).into_iter();
+    mounted.map(|mounted| mounted.target).collect()
 }
 
 /// The target of an entry of `Binds`: `/target`, `source:/target` or `source:/target:options`.
@@ -97,15 +179,20 @@ struct Point {
     target: String,
     options: Vec<String>,
     is_volume: bool,
+    /// Whether another volume takes its place.
+    is_renewed: bool,
 }
 
 impl Points {
     /// Reads `Mounts` of an inspect document. A mount through `HostConfig.Tmpfs` or `Mounts` of
     /// another type than volume and bind stays where it stands.
-    fn of(container: &Value) -> Self {
+    fn of(container: &Value, renewed: &[String]) -> Self {
         let printed = container.get("Mounts").and_then(Value::as_array);
         let points = printed.into_iter().flatten().filter_map(Point::read);
         let mut points: Vec<Point> = points.collect();
+        for point in &mut points {
+            point.is_renewed = point.is_volume && renewed.contains(&point.source);
+        }
         // The engine prints them in any order; the same container gives the same plan.
         points.sort_by(|a, b| a.target.cmp(&b.target));
         Self(points)
@@ -115,6 +202,13 @@ impl Points {
         self.0
             .iter()
             .find(|point| point.is_volume && clean(&point.target) == clean(target))
+    }
+
+    /// The renewed volume that an entry of `Binds` mounts by its name.
+    fn renewed_by(&self, bind: &str) -> Option<&Point> {
+        let (source, _) = bind.split_once(':')?;
+        let point = self.at(&bind_target(bind))?;
+        (point.is_renewed && point.source == source).then_some(point)
     }
 
     /// An entry of `Binds`: a volume gets its name and nocopy.
@@ -128,38 +222,43 @@ impl Points {
                 let options = options.into_iter().flat_map(|o| o.split(','));
                 with_nocopy(first, path, options.map(str::to_owned).collect())
             }
-            (None, _) => self.at(bind).map_or(bind.to_owned(), Point::as_bind),
+            (None, _) => match self.at(bind) {
+                Some(point) if !point.is_renewed => point.as_bind(),
+                _ => bind.to_owned(),
+            },
         }
     }
 
     /// An entry of `Mounts`: a volume gets its name and nocopy.
     fn mount(&self, mount: &mut Object) {
-        if mount.get("Type").and_then(Value::as_str) != Some("volume") {
+        let text = |key: &str| mount.get(key).and_then(Value::as_str).unwrap_or_default();
+        if text("Type") != "volume" {
             return;
         }
-        let source = mount
-            .get("Source")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if source.is_empty() {
-            let target = mount
-                .get("Target")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let Some(point) = self.at(target) else { return };
-            mount.insert("Source".to_owned(), Value::from(point.source.clone()));
-        }
-        match mount
-            .get_mut("VolumeOptions")
-            .and_then(Value::as_object_mut)
-        {
-            Some(options) => {
-                options.insert("NoCopy".to_owned(), Value::Bool(true));
+        let (point, is_anonymous) = (self.at(text("Target")), text("Source").is_empty());
+        match point {
+            Some(point) if point.is_renewed => {
+                mount.shift_remove("Source");
+                let options = mount
+                    .get_mut("VolumeOptions")
+                    .and_then(Value::as_object_mut);
+                // That of a volume which bears its name here is ours.
+                if let Some(options) = options.filter(|_| !is_anonymous) {
+                    options.shift_remove("NoCopy");
+                }
+                return;
             }
-            None => {
-                mount.insert("VolumeOptions".to_owned(), json!({ "NoCopy": true }));
+            Some(point) if is_anonymous => {
+                mount.insert("Source".to_owned(), Value::from(point.source.clone()));
             }
+            None if is_anonymous => return,
+            _ => {}
         }
+        let options = mount.entry("VolumeOptions").or_insert(Value::Null);
+        if !options.is_object() {
+            *options = json!({});
+        }
+        options["NoCopy"] = Value::Bool(true);
     }
 }
 
@@ -194,7 +293,17 @@ impl Point {
             target: text("Destination").to_owned(),
             options,
             is_volume,
+            is_renewed: false,
         })
+    }
+
+    /// A new volume without a name in its place, for `Mounts`.
+    fn as_fresh(&self) -> Value {
+        let mut mount = json!({ "Type": "volume", "Target": self.target });
+        if self.options.iter().any(|option| option == "ro") {
+            mount["ReadOnly"] = Value::Bool(true);
+        }
+        mount
     }
 
     fn as_bind(&self) -> String {

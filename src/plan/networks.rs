@@ -1,8 +1,14 @@
 //! Endpoints: what a person configured of them, and nothing else that inspect prints.
 
+use core::net::Ipv4Addr;
+
 use serde_json::{Value, json};
 
-use super::{Object, patch};
+use super::{
+    Object,
+    fields::{Part, Policy},
+    patch,
+};
 use crate::engine::ApiVersion;
 
 /// The networks that the replacement joins.
@@ -20,11 +26,14 @@ struct Endpoint {
     is_main: bool,
     /// What a person configured.
     settings: Value,
+    /// Whether the MAC address that it has may have been configured, and cannot be told from a
+    /// generated one.
+    has_doubtful_mac: bool,
 }
 
 impl Networks {
-    /// The original's networks.
-    pub(super) fn inherit(container: &Value) -> Self {
+    /// The original's networks, as `api` can tell and take them.
+    pub(super) fn inherit(container: &Value, api: ApiVersion) -> Self {
         let mode = text(container, "/HostConfig/NetworkMode").to_owned();
         let printed = container
             .pointer("/NetworkSettings/Networks")
@@ -33,7 +42,7 @@ impl Networks {
         let endpoints = printed
             .into_iter()
             .flatten()
-            .map(|(name, endpoint)| Endpoint::inherit(container, &mode, name, endpoint))
+            .map(|(name, endpoint)| Endpoint::inherit(container, &mode, name, endpoint, api))
             .collect();
         let mut networks = Self { mode, endpoints };
         networks.sort();
@@ -118,6 +127,7 @@ impl Networks {
                 id: None,
                 is_main: false,
                 settings: json!({}),
+                has_doubtful_mac: false,
             });
             self.endpoints.len() - 1
         });
@@ -134,6 +144,15 @@ impl Networks {
     pub(super) fn named(&self) -> Vec<(String, Value)> {
         let named = |endpoint: &Endpoint| (endpoint.name.clone(), endpoint.settings.clone());
         self.endpoints.iter().map(named).collect()
+    }
+
+    /// The networks whose MAC address may have been configured, and is not kept.
+    pub(super) fn doubtful_macs(&self) -> Vec<String> {
+        let doubtful = |endpoint: &&Endpoint| {
+            endpoint.has_doubtful_mac && endpoint.settings.get("MacAddress").is_none()
+        };
+        let doubtful = self.endpoints.iter().filter(doubtful);
+        doubtful.map(|endpoint| endpoint.name.clone()).collect()
     }
 
     /// Puts the endpoints into a create body, and returns those that this API version cannot take
@@ -178,16 +197,30 @@ impl Networks {
 }
 
 impl Endpoint {
-    fn inherit(container: &Value, mode: &str, name: &str, printed: &Value) -> Self {
+    fn inherit(
+        container: &Value,
+        mode: &str,
+        name: &str,
+        printed: &Value,
+        api: ApiVersion,
+    ) -> Self {
         let id = text(printed, "/NetworkID");
         let mut endpoint = Self {
             name: main_key(name).to_owned(),
             id: (!id.is_empty()).then(|| id.to_owned()),
             is_main: false,
             settings: Value::Null,
+            has_doubtful_mac: false,
         };
         endpoint.is_main = endpoint.is_called(mode);
-        endpoint.settings = settings(container, printed, endpoint.is_main);
+        let mac = if endpoint.is_main {
+            Some(text(container, "/Config/MacAddress"))
+        } else {
+            let origin = MacOrigin::of_further(container, printed, api);
+            endpoint.has_doubtful_mac = origin == MacOrigin::Doubtful;
+            (origin == MacOrigin::Configured).then(|| text(printed, "/MacAddress"))
+        };
+        endpoint.settings = settings(container, printed, mac);
         endpoint
     }
 
@@ -231,31 +264,71 @@ pub(super) fn translate_links(host_config: &mut Object) {
     }
 }
 
-fn settings(container: &Value, endpoint: &Value, is_main: bool) -> Value {
+/// What a person configured of an endpoint, as inspect prints it; of the MAC address, `mac` tells.
+fn settings(container: &Value, endpoint: &Value, mac: Option<&str>) -> Value {
     let mut settings = Object::new();
-    for key in ["IPAMConfig", "Links", "DriverOpts", "GwPriority"] {
-        // A priority of zero is the default, which 28 prints on every endpoint.
-        if let Some(value) = endpoint.get(key).filter(|v| !v.is_null() && *v != 0) {
-            settings.insert(key.to_owned(), value.clone());
+    for (field, value) in endpoint.as_object().into_iter().flatten() {
+        let kept = match Part::Endpoint.policy(field) {
+            Policy::Printed | Policy::MacAddress => None,
+            Policy::Aliases => aliases(container, value),
+            // A priority of zero is the default, which 28 prints on every endpoint.
+            _ => Some(value.clone()).filter(|value| !value.is_null() && *value != 0),
+        };
+        if let Some(kept) = kept {
+            settings.insert(field.clone(), kept);
         }
     }
-    if let Some(aliases) = endpoint.get("Aliases").and_then(Value::as_array) {
-        // Engines before 25 print the short ID among the aliases.
-        let short_id = text(container, "/Id").get(..12).unwrap_or_default();
-        let aliases: Vec<&Value> = aliases
-            .iter()
-            .filter(|alias| alias.as_str() != Some(short_id))
-            .collect();
-        if !aliases.is_empty() {
-            settings.insert("Aliases".to_owned(), json!(aliases));
-        }
-    }
-    // A configured MAC address can be told from a generated one on the main network only.
-    let configured = text(container, "/Config/MacAddress");
-    if is_main && !configured.is_empty() {
-        settings.insert("MacAddress".to_owned(), Value::from(configured));
+    if let Some(mac) = mac.filter(|mac| !mac.is_empty()) {
+        settings.insert("MacAddress".to_owned(), Value::from(mac));
     }
     Value::Object(settings)
+}
+
+/// Where the MAC address of an endpoint comes from.
+#[derive(PartialEq, Eq)]
+enum MacOrigin {
+    Configured,
+    Generated,
+    /// It may be either.
+    Doubtful,
+}
+
+impl MacOrigin {
+    /// Of a further network, where inspect does not tell. Before the first start the engine prints
+    /// no address but a configured one. One that it makes up is made of the IP address (moby
+    /// `libnetwork/netutils/utils.go`, `GenerateMACFromIP`) or, since Docker 28, at random with the
+    /// bit of local administration set (`GenerateRandomMAC`).
+    fn of_further(container: &Value, printed: &Value, api: ApiVersion) -> Self {
+        let mac = text(printed, "/MacAddress");
+        // Older versions take none for a further network.
+        if mac.is_empty() || api < ApiVersion::MANY_NETWORKS_IN_CREATE {
+            return Self::Generated;
+        }
+        let address = text(printed, "/IPAddress")
+            .parse()
+            .map(|address: Ipv4Addr| {
+                let [a, b, c, d] = address.octets();
+                format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+            });
+        let is_local = mac
+            .get(..2)
+            .and_then(|octet| u8::from_str_radix(octet, 16).ok());
+        match address {
+            _ if text(container, "/State/Status") == "created" => Self::Configured,
+            Ok(generated) if generated == mac => Self::Generated,
+            _ if is_local.is_some_and(|octet| octet & 2 == 0) => Self::Configured,
+            Ok(_) if api < ApiVersion::RANDOM_MAC_ADDRESSES => Self::Configured,
+            _ => Self::Doubtful,
+        }
+    }
+}
+
+/// Engines before 25 print the short ID among the aliases.
+fn aliases(container: &Value, printed: &Value) -> Option<Value> {
+    let short_id = text(container, "/Id").get(..12).unwrap_or_default();
+    let printed = printed.as_array()?.iter();
+    let aliases: Vec<&Value> = printed.filter(|a| a.as_str() != Some(short_id)).collect();
+    (!aliases.is_empty()).then(|| json!(aliases))
 }
 
 fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {

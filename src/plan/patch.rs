@@ -6,7 +6,11 @@
 
 use serde_json::Value;
 
-use super::{Object, config, mounts};
+use super::{
+    Object, config,
+    fields::{Part, Policy, Shape, policy, spelled},
+    mounts,
+};
 
 /// Why a body is no patch. The message names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,116 +20,57 @@ pub struct PatchError {
     problem: &'static str,
 }
 
-/// What a field's value must be.
-#[derive(Clone, Copy)]
-enum Shape {
-    Text,
-    /// A list of texts.
-    Texts,
-    /// A list of texts, or one text (Docker takes both for a command).
-    Command,
-    Object,
-    /// A list of objects that have a text `Target`.
-    Mounts,
-    Bool,
-    Integer,
-}
-
-/// The fields that the merge itself reads, and those of `Config`; a wrong type anywhere else is
-/// the engine's to refuse, at create, before anything is touched.
-const SHAPES: &[(&str, Shape)] = &[
-    ("Image", Shape::Text),
-    ("Hostname", Shape::Text),
-    ("Domainname", Shape::Text),
-    ("User", Shape::Text),
-    ("WorkingDir", Shape::Text),
-    ("StopSignal", Shape::Text),
-    ("MacAddress", Shape::Text),
-    ("Env", Shape::Texts),
-    ("Shell", Shape::Texts),
-    ("OnBuild", Shape::Texts),
-    ("Cmd", Shape::Command),
-    ("Entrypoint", Shape::Command),
-    ("Labels", Shape::Object),
-    ("ExposedPorts", Shape::Object),
-    ("Volumes", Shape::Object),
-    ("Healthcheck", Shape::Object),
-    ("AttachStdin", Shape::Bool),
-    ("AttachStdout", Shape::Bool),
-    ("AttachStderr", Shape::Bool),
-    ("Tty", Shape::Bool),
-    ("OpenStdin", Shape::Bool),
-    ("StdinOnce", Shape::Bool),
-    ("ArgsEscaped", Shape::Bool),
-    ("NetworkDisabled", Shape::Bool),
-    ("StopTimeout", Shape::Integer),
-    ("HostConfig", Shape::Object),
-    ("HostConfig/Binds", Shape::Texts),
-    ("HostConfig/Mounts", Shape::Mounts),
-    ("HostConfig/Tmpfs", Shape::Object),
-    ("HostConfig/PortBindings", Shape::Object),
-    ("HostConfig/RestartPolicy", Shape::Object),
-    ("HostConfig/Sysctls", Shape::Object),
-    ("HostConfig/StorageOpt", Shape::Object),
-    ("HostConfig/Annotations", Shape::Object),
-    ("HostConfig/LogConfig", Shape::Object),
-    ("HostConfig/Memory", Shape::Integer),
-    ("HostConfig/NetworkMode", Shape::Text),
-    ("NetworkingConfig", Shape::Object),
-    ("NetworkingConfig/EndpointsConfig", Shape::Object),
-];
-
-/// The fields of `HostConfig` that merge by key; `LogConfig` does one object deeper.
-pub(super) const HOST_BY_KEY: [&str; 5] = [
-    "PortBindings",
-    "Sysctls",
-    "Tmpfs",
-    "StorageOpt",
-    "Annotations",
-];
-
 /// Checks a request's body and brings it into the form that [`super::Inputs::patch`] takes: names
 /// of fields as the API writes them (Docker reads them in any case), commands as lists.
 ///
 /// # Errors
 /// [`PatchError`], which names the field that has a value of the wrong type.
 pub fn check(mut patch: Object) -> Result<Object, PatchError> {
-    for (path, shape) in SHAPES {
-        let mut parent = &mut patch;
-        let mut names = path.split('/').peekable();
-        while let Some(name) = names.next() {
-            let Some(key) = spelled(parent, name) else {
-                break;
-            };
-            if key != name {
-                let value = parent.shift_remove(&key).unwrap_or_default();
-                parent.insert(name.to_owned(), value);
+    check_part(Part::Config, "", &mut patch)?;
+    if let Some(Value::Object(host)) = patch.get_mut("HostConfig") {
+        check_part(Part::HostConfig, "HostConfig.", host)?;
+    }
+    if let Some(Value::Object(networking)) = patch.get_mut("NetworkingConfig") {
+        const ENDPOINTS: &str = "EndpointsConfig";
+        const PATH: &str = "NetworkingConfig.EndpointsConfig";
+        check_field(networking, ENDPOINTS, Shape::Object, PATH)?;
+        let endpoints = networking.get_mut(ENDPOINTS).and_then(Value::as_object_mut);
+        for (network, endpoint) in endpoints.into_iter().flatten() {
+            let field = format!("{PATH}.{network}");
+            check_shape(&field, Shape::Object, endpoint)?;
+            if let Value::Object(endpoint) = endpoint {
+                check_part(Part::Endpoint, &format!("{field}."), endpoint)?;
             }
-            let Some(value) = parent.get_mut(name) else {
-                break;
-            };
-            if names.peek().is_none() {
-                check_shape(path, *shape, value)?;
-                break;
-            }
-            let Some(object) = value.as_object_mut() else {
-                break;
-            };
-            parent = object;
         }
     }
     Ok(patch)
 }
 
-/// The key of `object` that Docker would read as `name`.
-pub(super) fn spelled(object: &Object, name: &str) -> Option<String> {
-    if object.contains_key(name) {
-        return Some(name.to_owned());
+/// Checks every field of one part, whose paths begin with `prefix`.
+fn check_part(part: Part, prefix: &str, fields: &mut Object) -> Result<(), PatchError> {
+    for (name, _, shape) in part.table() {
+        check_field(fields, name, *shape, &format!("{prefix}{name}"))?;
     }
-    object
-        .keys()
-        .find(|key| key.eq_ignore_ascii_case(name))
-        .cloned()
+    Ok(())
+}
+
+fn check_field(
+    fields: &mut Object,
+    name: &str,
+    shape: Shape,
+    path: &str,
+) -> Result<(), PatchError> {
+    let Some(key) = spelled(fields, name) else {
+        return Ok(());
+    };
+    if key != name {
+        let value = fields.shift_remove(&key).unwrap_or_default();
+        fields.insert(name.to_owned(), value);
+    }
+    match fields.get_mut(name) {
+        Some(value) => check_shape(path, shape, value),
+        None => Ok(()),
+    }
 }
 
 fn check_shape(path: &str, shape: Shape, value: &mut Value) -> Result<(), PatchError> {
@@ -151,7 +96,7 @@ fn check_shape(path: &str, shape: Shape, value: &mut Value) -> Result<(), PatchE
         _ => return Ok(()),
     };
     Err(PatchError {
-        field: path.replace('/', "."),
+        field: path.to_owned(),
         problem,
     })
 }
@@ -162,27 +107,47 @@ fn are_mounts(list: &[Value]) -> bool {
 }
 
 /// Applies a checked patch to the `Config` that the original alone would give.
-pub(super) fn apply_config(config: &mut Object, patch: &Object, warnings: &mut Vec<String>) {
+pub(super) fn apply_config(config: &mut Object, patch: &Object) {
     for (field, value) in patch {
-        match (field.as_str(), value) {
-            // The image was resolved into the body's reference; our own settings stay with us;
-            // the other two are no part of `Config`.
-            ("Image" | "UpgradeConfig" | "HostConfig" | "NetworkingConfig", _) => {}
-            ("Env", Value::Array(env)) => apply_env(config, env),
-            (name, value) if config::BY_KEY.contains(&name) => merge(config, field, value, 1),
-            (_, Value::Null) => {
+        match (field.as_str(), Part::Config.policy(field), value) {
+            // The image was resolved into the body's reference; the other two are no part of
+            // `Config`.
+            ("HostConfig" | "NetworkingConfig", ..) | (_, Policy::Image, _) => {}
+            (_, Policy::Variables, Value::Array(env)) => apply_env(config, env),
+            (_, Policy::ImageDefaultByKey, value) => merge(config, field, value, 1),
+            (_, _, Value::Null) => {
                 config.shift_remove(field);
             }
-            (_, value) => {
-                if !SHAPES.iter().any(|(name, _)| name == field) {
-                    warnings.push(format!(
-                        "{field}: unknown to Refit, handed on to the engine"
-                    ));
-                }
+            (_, _, value) => {
                 config.insert(field.clone(), value.clone());
             }
         }
     }
+}
+
+/// The fields of a patch that stand in no row of the table: an engine says nothing of one that it
+/// does not know, either.
+pub(super) fn unknown(patch: &Object) -> Vec<String> {
+    let mut unknown = Vec::new();
+    let mut look = |part: Part, prefix: &str, patch: Option<&Object>| {
+        let fields = patch.into_iter().flat_map(Object::keys);
+        let fields = fields.filter(|field| policy(part, field).is_none());
+        unknown.extend(fields.map(|field| format!("{prefix}{field}")));
+    };
+    look(Part::Config, "", Some(patch));
+    let host = patch.get("HostConfig").and_then(Value::as_object);
+    look(Part::HostConfig, "HostConfig.", host);
+    for (network, endpoint) in endpoints(patch).into_iter().flatten() {
+        let prefix = format!("NetworkingConfig.EndpointsConfig.{network}.");
+        look(Part::Endpoint, &prefix, endpoint.as_object());
+    }
+    unknown
+}
+
+/// The endpoints that a patch speaks of.
+fn endpoints(patch: &Object) -> Option<&Object> {
+    let networking = patch.get("NetworkingConfig")?;
+    networking.get("EndpointsConfig")?.as_object()
 }
 
 /// Applies a checked patch to the `HostConfig` that the original alone would give.
@@ -204,16 +169,14 @@ pub(super) fn apply_host_config(host: &mut Object, patch: &Object) -> Result<(),
     for target in mounts::targets(patch) {
         unmount(host, &target);
     }
+    swap_follows_memory(host, patch);
+    options_go_with_their_driver(host, patch);
     for (field, value) in patch {
-        let field = &spelled(host, field).unwrap_or_else(|| field.clone());
-        match (field.as_str(), value) {
-            ("Binds" | "Mounts", Value::Array(added)) => {
-                for mount in added {
-                    push(host, field, mount.clone());
-                }
+        match (Part::HostConfig.policy(field), value) {
+            (Policy::Mounts, Value::Array(added)) => {
+                mounts::append(host, field, added.clone());
             }
-            (name, value) if HOST_BY_KEY.contains(&name) => merge(host, field, value, 1),
-            ("LogConfig", value) => merge(host, field, value, 2),
+            (Policy::KeptByKey { depth }, value) => merge(host, field, value, depth),
             (_, Value::Null) => {
                 host.shift_remove(field);
             }
@@ -223,6 +186,36 @@ pub(super) fn apply_host_config(host: &mut Object, patch: &Object) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Of a container that was given a memory limit alone, the engine prints twice as much as the limit
+/// of memory and swap (moby `daemon/daemon_unix.go`, `adaptContainerSettings`); it must not stand in
+/// the way of another memory limit.
+fn swap_follows_memory(host: &mut Object, patch: &Object) {
+    if patch.contains_key("MemorySwap") {
+        return;
+    }
+    let Some(memory) = patch.get("Memory") else {
+        return;
+    };
+    let doubled = |memory: Option<&Value>| memory?.as_i64()?.checked_mul(2).filter(|to| *to > 0);
+    let swap = host.get("MemorySwap").and_then(Value::as_i64);
+    if swap.is_some() && swap == doubled(host.get("Memory")) {
+        let swap = doubled(Some(memory)).unwrap_or_default();
+        host.insert("MemorySwap".to_owned(), Value::from(swap));
+    }
+}
+
+/// Another log driver takes none of the options of the one before.
+fn options_go_with_their_driver(host: &mut Object, patch: &Object) {
+    let driver = |object: &Object| object.get("LogConfig")?.get("Type").cloned();
+    let asked = driver(patch);
+    if asked.is_some()
+        && asked != driver(host)
+        && let Some(log) = host.get_mut("LogConfig").and_then(Value::as_object_mut)
+    {
+        log.shift_remove("Config");
+    }
 }
 
 /// Takes whatever is mounted at `target` out of `Binds`, `Mounts` and `Tmpfs`.
@@ -241,15 +234,6 @@ fn unmount(host: &mut Object, target: &str) {
     }
     if let Some(mounted) = host.get_mut("Tmpfs").and_then(Value::as_object_mut) {
         mounted.retain(|at, _| mounts::clean(at) != target);
-    }
-}
-
-fn push(host: &mut Object, field: &str, value: Value) {
-    match host.get_mut(field).and_then(Value::as_array_mut) {
-        Some(list) => list.push(value),
-        None => {
-            host.insert(field.to_owned(), Value::Array(vec![value]));
-        }
     }
 }
 

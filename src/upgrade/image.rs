@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{
     Progress,
+    look::text,
     outcome::{Cause, Failure, Pull, Request, Step},
 };
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 
 /// Gets the image of `reference`, as the request's `pull` says, and inspects it.
 ///
@@ -18,12 +19,26 @@ pub(super) async fn obtain(
     request: &Request,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Value, Failure> {
-    let inspect = async || engine.inspect_image(reference).await;
+    let platform = request.platform.as_ref();
+    // An image of another platform is not the one that is asked for.
+    let inspect = async || {
+        let image = engine.inspect_image(reference).await?;
+        match platform {
+            Some(platform) if !platform.is_of(&image) => Err(EngineError::Refused {
+                status: 404,
+                message: format!(
+                    "No such image: {reference} for {platform} ({})",
+                    is_for(&image)
+                ),
+            }),
+            _ => Ok(image),
+        }
+    };
     let pull = async || {
         let progress = |line| progress(Progress::Pull(line));
         let auth = request.registry_auth.as_deref();
         engine
-            .pull(&tagged(reference), auth, &progress)
+            .pull(&tagged(reference), platform, auth, &progress)
             .await
             .map_err(|error| {
                 let failure = Failure::of_engine(Step::Pull, &error);
@@ -44,7 +59,10 @@ pub(super) async fn obtain(
     }
     inspect().await.map_err(|error| {
         if error.is_not_found() {
-            let mut message = format!("No such image: {reference}");
+            let mut message = match platform {
+                Some(_) => error.to_string(),
+                None => format!("No such image: {reference}"),
+            };
             if request.dry_run && request.pull == Pull::Missing {
                 message += " (a dry run pulls with pull=always only)";
             }
@@ -52,6 +70,13 @@ pub(super) async fn obtain(
         }
         Failure::of_engine(Step::Pull, &error)
     })
+}
+
+/// What an image says of its platform.
+fn is_for(image: &Value) -> String {
+    let parts = ["/Os", "/Architecture", "/Variant"].map(|part| text(image, part));
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    format!("there is one for {}", parts.join("/"))
 }
 
 /// `reference` with a tag: the engine pulls all tags of a repository that is named without one.

@@ -5,6 +5,7 @@
 //! While an original exists, the upgrade is not committed.
 
 mod admission;
+mod clash;
 pub mod decide;
 mod image;
 mod locks;

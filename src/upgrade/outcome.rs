@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    engine::{EngineError, StopOptions},
+    engine::{EngineError, Platform, StopOptions},
     plan::{Change, Object},
 };
 
@@ -16,6 +16,10 @@ pub struct Request {
     pub patch: Object,
     /// When the image is pulled.
     pub pull: Pull,
+    /// The platform that the image is to be of; the engine's own choice where none is given.
+    pub platform: Option<Platform>,
+    /// Whether new anonymous volumes take the place of the original's, which are left as they are.
+    pub renew_volumes: bool,
     /// How the original is stopped.
     pub stop: StopOptions,
     /// Upgrade although nothing differs.

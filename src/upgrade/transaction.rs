@@ -4,17 +4,21 @@
 //! touched. Whatever fails afterwards is a [`Setback`], from which [`Attempt::roll_back`] brings the
 //! original back.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tracing::info;
 
 use super::{
     Progress, admission,
+    clash::clash,
     decide::{Rest, Verdict},
     image,
     locks::Lock,
-    look::observe,
+    look::{observe, text},
     marker::{Marker, RunState},
     outcome::{Cause, Ending, Failure, Incarnation, Outcome, Preview, Request, Rollback, Step},
     reach,
@@ -62,10 +66,12 @@ impl Transaction<'_> {
             .await?;
         let is_due = plan.changed || self.request.force;
         if self.request.dry_run {
-            return Ok(Ending::Planned(preview(&original, plan, is_due)));
+            return Ok(Ending::Planned(preview(
+                &original, plan, &reference, is_due,
+            )));
         }
         if !is_due {
-            return Ok(Ending::Upgraded(unchanged(&original, plan.warnings)));
+            return Ok(Ending::Upgraded(unchanged(&original, &reference)));
         }
         let marker = Marker::new(&self.id, &original, self.request, &plan.pinned);
         let attempt = Attempt {
@@ -137,6 +143,8 @@ impl Transaction<'_> {
     ) -> Result<Plan, Failure> {
         self.announce(Step::Plan, &original.name);
         let refused = |error: EngineError| Failure::of_engine(Step::Plan, &error);
+        let mut others = self.engine.list_containers().await.map_err(refused)?;
+        others.retain(|other| text(other, "/Id") != original.id);
         let plan = plan::compute(&plan::Inputs {
             api: self.engine.api_version().await.map_err(refused)?,
             container: &original.document,
@@ -144,6 +152,7 @@ impl Transaction<'_> {
             new_image,
             reference,
             patch: &self.request.patch,
+            renewed: &self.renewed(&original.document, &others),
         })
         .map_err(|refusal| {
             let cause = match refusal {
@@ -160,7 +169,16 @@ impl Transaction<'_> {
                  with it what is needed to go back",
             ));
         }
-        // The engine notices a missing network only at start.
+        // The engine notices a port that is taken, and a missing network, only at start.
+        if RunState::of(original.status) != RunState::Stopped
+            && let Some((port, name)) = clash(&plan.create["HostConfig"], &others)
+        {
+            return Err(Failure::untouched(
+                Cause::Conflict,
+                Step::Plan,
+                format!("port {port} of the host is published by {name}"),
+            ));
+        }
         for network in &plan.networks {
             self.engine
                 .inspect_network(network)
@@ -168,6 +186,21 @@ impl Transaction<'_> {
                 .map_err(refused)?;
         }
         Ok(plan)
+    }
+
+    /// The volumes that give way to new ones: none that another container has, too (of
+    /// `VolumesFrom`, or by its name).
+    fn renewed(&self, original: &Value, others: &[Value]) -> Vec<String> {
+        if !self.request.renew_volumes {
+            return Vec::new();
+        }
+        let mounts = others
+            .iter()
+            .filter_map(|other| other.get("Mounts")?.as_array());
+        let shared: HashSet<&str> = mounts.flatten().map(|mount| text(mount, "/Name")).collect();
+        let mut renewed = plan::anonymous_volumes(original);
+        renewed.retain(|volume| !shared.contains(volume.as_str()));
+        renewed
     }
 
     /// Creates the replacement, complete but for its name, and sees that it is of the image that
@@ -184,7 +217,7 @@ impl Transaction<'_> {
         plan::set_label(&mut body, MARKER_LABEL, &marker.to_label());
         let created = match self
             .engine
-            .create_container(&marker.new_name(), &body)
+            .create_container(&marker.new_name(), self.request.platform.as_ref(), &body)
             .await
         {
             Ok(created) => created,
@@ -369,7 +402,7 @@ fn incarnation(container: &Container) -> Incarnation {
 }
 
 /// What the steps from create on would do.
-fn preview(original: &Container, plan: Plan, is_due: bool) -> Preview {
+fn preview(original: &Container, plan: Plan, reference: &str, is_due: bool) -> Preview {
     let runs = RunState::of(original.status) != RunState::Stopped;
     let steps = [
         (Step::Create, true),
@@ -386,12 +419,28 @@ fn preview(original: &Container, plan: Plan, is_due: bool) -> Preview {
         changed: plan.changed,
         create: plan.whole_create(),
         steps: taken.map(|(step, _)| *step).collect(),
-        warnings: [plan.warnings, pinned(&plan.pinned)].concat(),
-        diff: plan.diff,
+        warnings: if is_due {
+            [plan.warnings, pinned(&plan.pinned)].concat()
+        } else {
+            other_reference(original, reference)
+        },
+        diff: if is_due { plan.diff } else { Vec::new() },
     }
 }
 
-fn unchanged(original: &Container, warnings: Vec<String>) -> Outcome {
+/// Of a container that is left as it is, the image keeps the name that it was created by.
+fn other_reference(original: &Container, reference: &str) -> Vec<String> {
+    let is = &original.image;
+    let warning = || {
+        format!(
+            "{reference} is the image that it runs already, by the name {is}, which stays (force \
+             changes it)"
+        )
+    };
+    (is != reference).then(warning).into_iter().collect()
+}
+
+fn unchanged(original: &Container, reference: &str) -> Outcome {
     Outcome {
         current: incarnation(original),
         previous: incarnation(original),
@@ -399,6 +448,6 @@ fn unchanged(original: &Container, warnings: Vec<String>) -> Outcome {
         changed: false,
         running: RunState::of(original.status) == RunState::Running,
         downtime: Duration::ZERO,
-        warnings,
+        warnings: other_reference(original, reference),
     }
 }

@@ -114,11 +114,11 @@ async fn a_failure_before_anything_is_touched_has_its_status() {
         ("", "", refused(500), (500, "lock"), "told 500"),
         ("", "", (200, json!({})), (500, "lock"), "inspect"),
         (
-            "?renewVolumes=1",
+            "?platform=linux/",
             "",
             refused(500),
-            (501, "request"),
-            "renewVolumes",
+            (400, "request"),
+            "platform",
         ),
     ] {
         let rig = Rig::new();

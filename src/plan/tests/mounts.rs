@@ -1,5 +1,7 @@
 //! Every volume is attached again, by name, and none is attached twice.
 
+use std::collections::HashSet;
+
 use super::*;
 
 /// A container with these `Binds` and `Mounts`; `printed` is what inspect prints as mounted.
@@ -159,4 +161,58 @@ fn a_patch_merges_mounts_by_target() {
         let sent = [host["Binds"].clone(), at, in_memory];
         assert_eq!(sent, [binds, mounts, tmpfs], "{patch}");
     }
+}
+
+/// Each stays where it is, and another takes its place; none that has a name is touched.
+#[test]
+fn renewed_volumes_become_anonymous_again() {
+    let [kept, image, bound, mounted] = [1, 2, 3, 4].map(|digit| digit.to_string().repeat(64));
+    let printed = json!([
+        volume("data", "/data"),
+        volume(&kept, "/kept"),
+        volume(&image, "/image"),
+        with(volume(&bound, "/bound"), "RW", json!(false)),
+        volume(&mounted, "/mounted"),
+    ]);
+    let binds_of = json!(["data:/data", "/kept", format!("{bound}:/bound:ro,nocopy")]);
+    let by_name = json!({ "Type": "volume", "Source": mounted, "Target": "/mounted",
+        "VolumeOptions": { "NoCopy": true, "Labels": { "a": "b" } } });
+    let mut case = case(binds_of, json!([by_name]), printed);
+    let anonymous = anonymous_volumes(&case.container);
+    assert_eq!(
+        HashSet::from_iter(&anonymous),
+        HashSet::from([&kept, &image, &bound, &mounted])
+    );
+    // Another container has it, too.
+    case.renewed = anonymous.into_iter().filter(|name| *name != kept).collect();
+    let binds_sent = json!(["data:/data:nocopy", format!("{kept}:/kept:nocopy")]);
+    assert_eq!(binds(&case), binds_sent);
+    let by_none = json!({ "Type": "volume", "Target": "/mounted",
+        "VolumeOptions": { "Labels": { "a": "b" } } });
+    assert_eq!(
+        mounts(&case),
+        json!([
+            by_none,
+            { "Type": "volume", "Target": "/bound", "ReadOnly": true },
+            { "Type": "volume", "Target": "/image" },
+        ])
+    );
+    let plan = case.plan();
+    assert!(plan.changed);
+    for name in [&image, &bound, &mounted] {
+        let about = plan.warnings.iter().filter(|w| w.contains(name.as_str()));
+        assert_eq!(about.count(), 1, "{name}");
+    }
+    case.renewed.push(kept);
+    assert_eq!(binds(&case), json!(["data:/data:nocopy", "/kept"]));
+}
+
+#[test]
+fn an_anonymous_entry_is_renewed_as_it_was_asked_for() {
+    let name = "f".repeat(64);
+    let asked = json!({ "Type": "volume", "Target": "/data", "VolumeOptions": { "NoCopy": true } });
+    let mut case = case(Value::Null, json!([asked]), json!([volume(&name, "/data")]));
+    case.renewed = vec![name];
+    assert_eq!(mounts(&case), json!([asked]));
+    assert_eq!(binds(&case), Value::Null);
 }

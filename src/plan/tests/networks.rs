@@ -187,3 +187,38 @@ fn another_network_mode_takes_the_main_networks_place() {
         assert_eq!(json!(case.plan().networks), networks, "{mode}");
     }
 }
+
+/// On a further network: before the first start the engine prints what was configured, and before
+/// 28 it makes up no other address than one made of the IP address.
+#[test]
+fn a_mac_address_of_a_further_network_is_kept_where_it_can_be_told() {
+    const DOCKER_26: ApiVersion = ApiVersion {
+        major: 1,
+        minor: 45,
+    };
+    let (generated, other) = (json!("02:42:0a:00:00:02"), json!("02:00:00:00:00:01"));
+    for (api, status, mac, kept, warns) in [
+        (DOCKER_26, "running", &generated, false, false),
+        (DOCKER_26, "running", &other, true, false),
+        (NEW_API, "running", &generated, false, false),
+        (NEW_API, "running", &other, false, true),
+        (NEW_API, "running", &json!("aa:bb:cc:00:00:01"), false, true),
+        (NEW_API, "running", &json!("00:1b:44:11:3a:b7"), true, false),
+        (NEW_API, "created", &other, true, false),
+        // It can be sent to the main network only.
+        (OLD_API, "running", &other, false, false),
+    ] {
+        let further = endpoint("b2", &json!({ "MacAddress": mac }));
+        let main = endpoint("a1", &json!({}));
+        let case = case("app", json!({ "app": main, "back": further })).api(api);
+        let case = case.container("/State/Status", json!(status));
+        let plan = case.plan();
+        let sent = &plan.create["NetworkingConfig"]["EndpointsConfig"]["b2"]["MacAddress"];
+        assert_eq!(!sent.is_null(), kept, "{api} {status} {mac}");
+        let about = plan.warnings.iter().filter(|w| w.contains("MAC address"));
+        assert_eq!(about.count(), usize::from(warns), "{api} {status} {mac}");
+        let named = json!({ "EndpointsConfig": { "b2": { "MacAddress": "02::7" } } });
+        let case = case.patch(json!({ "NetworkingConfig": named }));
+        assert_eq!(case.plan().warnings, [""; 0]);
+    }
+}

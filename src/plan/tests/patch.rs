@@ -81,14 +81,98 @@ fn the_patch_is_merged_by_field_and_key() {
 
 #[test]
 fn an_unknown_field_is_handed_on_with_a_warning() {
-    let patch = json!({ "Image": "x", "Novelty": [1], "UpgradeConfig": { "Monitor": 1 } });
-    let plan = Case::new().patch(patch).plan();
+    let plan = Case::new()
+        .patch(json!({
+            "Image": "x", "Novelty": [1], "HostConfig": { "Other": 2 },
+            "NetworkingConfig": { "EndpointsConfig": { "app": { "Third": 3 } } },
+        }))
+        .plan();
     assert_eq!(plan.create["Novelty"], json!([1]));
-    let [warning] = plan.warnings.as_slice() else {
-        panic!("one warning: {:?}", plan.warnings);
-    };
-    assert!(warning.starts_with("Novelty: "), "{warning}");
-    // Ours, not the engine's.
+    assert_eq!(plan.create["HostConfig"]["Other"], json!(2));
+    let endpoints = &plan.create["NetworkingConfig"]["EndpointsConfig"];
+    assert_eq!(endpoints["app"]["Third"], json!(3));
+    let named: Vec<&str> = plan
+        .warnings
+        .iter()
+        .filter_map(|warning| warning.strip_suffix(": unknown to Refit, handed on to the engine"))
+        .collect();
+    let third = "NetworkingConfig.EndpointsConfig.app.Third";
+    assert_eq!(named, ["Novelty", "HostConfig.Other", third]);
+    // The reference that was resolved, not the request's.
     assert_eq!(plan.create["Image"], json!("nginx:1.28"));
-    assert_eq!(plan.create.get("UpgradeConfig"), None);
+}
+
+#[test]
+fn a_field_is_read_in_any_case() {
+    let patch = json!({
+        "labels": { "k": "v" }, "hostconfig": { "memory": 7, "logCONFIG": { "Config": { "a": "b" } } },
+        "networkingConfig": { "endpointsConfig": { "bridge": { "aliases": ["www"] } } },
+    });
+    let case = Case::new().patch(patch);
+    for (pointer, value) in [
+        ("/Labels/k", json!("v")),
+        ("/HostConfig/Memory", json!(7)),
+        ("/HostConfig/LogConfig/Config/a", json!("b")),
+        (
+            "/NetworkingConfig/EndpointsConfig/bridge",
+            json!({ "Aliases": ["www"] }),
+        ),
+    ] {
+        assert_eq!(case.create(pointer), value, "{pointer}");
+    }
+}
+
+/// `docker run --memory 64m` makes the limit of memory and swap twice as much.
+#[test]
+fn the_limit_of_swap_follows_the_limit_of_memory() {
+    for [mine, patch, sent] in table(
+        r#"
+        { "Memory": 64, "MemorySwap": 128 } | { "Memory": 100 }                    | { "Memory": 100, "MemorySwap": 200 }
+        { "Memory": 64, "MemorySwap": 128 } | { "Memory": 0 }                      | { "Memory": 0, "MemorySwap": 0 }
+        { "Memory": 64, "MemorySwap": 128 } | { "Memory": null }                   | { "MemorySwap": 0 }
+        { "Memory": 64, "MemorySwap": 128 } | { "Memory": 100, "MemorySwap": 300 } | { "Memory": 100, "MemorySwap": 300 }
+        { "Memory": 64, "MemorySwap": 128 } | { "CpuShares": 1 }                   | { "CpuShares": 1, "Memory": 64, "MemorySwap": 128 }
+        // These were chosen.
+        { "Memory": 64, "MemorySwap": 100 } | { "Memory": 80 }                     | { "Memory": 80, "MemorySwap": 100 }
+        { "Memory": 64, "MemorySwap": -1 }  | { "Memory": 80 }                     | { "Memory": 80, "MemorySwap": -1 }
+        { "Memory": 0, "MemorySwap": 0 }    | { "Memory": 80 }                     | { "Memory": 80, "MemorySwap": 0 }
+        "#,
+    ) {
+        let mut case = Case::new().patch(json!({ "HostConfig": patch }));
+        case.container["HostConfig"] = mine.clone();
+        let mut host = case.create("/HostConfig");
+        host.sort_all_objects();
+        assert_eq!(host, sent, "{mine} {patch}");
+    }
+    let mine = [("Memory", json!(64)), ("MemorySwap", json!(128))];
+    let [memory, swap] = mine;
+    let case = Case::new().host(memory.0, memory.1).host(swap.0, swap.1);
+    let diff = case
+        .patch(json!({ "HostConfig": { "Memory": 100 } }))
+        .plan()
+        .diff;
+    let of_swap = diff
+        .iter()
+        .find(|change| change.path == "HostConfig.MemorySwap");
+    assert_eq!(
+        of_swap.map(|change| change.because),
+        Some(Because::EngineDefault)
+    );
+}
+
+#[test]
+fn another_log_driver_takes_no_options_of_the_one_before() {
+    let mine = json!({ "Type": "json-file", "Config": { "max-size": "1m" } });
+    for [patch, sent] in table(
+        r#"
+        { "Config": { "max-file": "2" } }                        | { "Type": "json-file", "Config": { "max-size": "1m", "max-file": "2" } }
+        { "Type": "json-file", "Config": { "max-size": null } }  | { "Type": "json-file", "Config": {} }
+        { "Type": "none" }                                       | { "Type": "none" }
+        { "Type": "syslog", "Config": { "tag": "x" } }           | { "Type": "syslog", "Config": { "tag": "x" } }
+        "#,
+    ) {
+        let case = Case::new().host("LogConfig", mine.clone());
+        let case = case.patch(json!({ "HostConfig": { "LogConfig": patch } }));
+        assert_eq!(case.create("/HostConfig/LogConfig"), sent, "{patch}");
+    }
 }

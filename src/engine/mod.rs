@@ -41,6 +41,13 @@ impl ApiVersion {
         minor: 44,
     };
 
+    /// The first version that prints the aliases of an endpoint as they were given (Docker 26; below
+    /// it, with the container's short ID and host name).
+    pub const ALIASES_AS_GIVEN: Self = Self {
+        major: 1,
+        minor: 45,
+    };
+
     /// The first version whose engine makes up MAC addresses at random, and not of the IP address
     /// (Docker 28).
     pub const RANDOM_MAC_ADDRESSES: Self = Self {

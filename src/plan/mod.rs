@@ -69,8 +69,10 @@ pub struct Plan {
     pub changed: bool,
     /// Every value that will be another than inspect prints now, with the reason.
     pub diff: Vec<Change>,
-    /// What the caller should know.
+    /// What the caller should know of the replacement.
     pub warnings: Vec<String>,
+    /// What the request asks for and no engine does; so it is, too, where nothing is changed.
+    pub unmet: Vec<String>,
 }
 
 impl Plan {
@@ -113,6 +115,7 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
         changed: is_other_image || diff::is_effective(inputs, &kept, &wanted),
         diff: diff::diff(inputs, &kept, &wanted),
         warnings: warnings::warnings(inputs, &wanted),
+        unmet: warnings::unmet(inputs),
         create: Value::Object(wanted.body),
         connect: wanted.connect,
         networks: wanted.networks,

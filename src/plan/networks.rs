@@ -220,7 +220,7 @@ impl Endpoint {
             endpoint.has_doubtful_mac = origin == MacOrigin::Doubtful;
             (origin == MacOrigin::Configured).then(|| text(printed, "/MacAddress"))
         };
-        endpoint.settings = settings(container, printed, mac);
+        endpoint.settings = settings(container, printed, mac, api);
         endpoint
     }
 
@@ -265,12 +265,12 @@ pub(super) fn translate_links(host_config: &mut Object) {
 }
 
 /// What a person configured of an endpoint, as inspect prints it; of the MAC address, `mac` tells.
-fn settings(container: &Value, endpoint: &Value, mac: Option<&str>) -> Value {
+fn settings(container: &Value, endpoint: &Value, mac: Option<&str>, api: ApiVersion) -> Value {
     let mut settings = Object::new();
     for (field, value) in endpoint.as_object().into_iter().flatten() {
         let kept = match Part::Endpoint.policy(field) {
             Policy::Printed | Policy::MacAddress => None,
-            Policy::Aliases => aliases(container, value),
+            Policy::Aliases => aliases(container, value, api),
             // A priority of zero is the default, which 28 prints on every endpoint.
             _ => Some(value.clone()).filter(|value| !value.is_null() && *value != 0),
         };
@@ -323,12 +323,16 @@ impl MacOrigin {
     }
 }
 
-/// Engines before 25 print the short ID among the aliases.
-fn aliases(container: &Value, printed: &Value) -> Option<Value> {
+/// The aliases that a person gave.
+fn aliases(container: &Value, printed: &Value, api: ApiVersion) -> Option<Value> {
     let short_id = text(container, "/Id").get(..12).unwrap_or_default();
-    let printed = printed.as_array()?.iter();
-    let aliases: Vec<&Value> = printed.filter(|a| a.as_str() != Some(short_id)).collect();
-    (!aliases.is_empty()).then(|| json!(aliases))
+    let hostname = text(container, "/Config/Hostname");
+    let is_added = |alias: &str| {
+        alias == short_id || (alias == hostname && api < ApiVersion::ALIASES_AS_GIVEN)
+    };
+    let mut aliases = printed.as_array()?.clone();
+    aliases.retain(|alias| !alias.as_str().is_some_and(is_added));
+    (!aliases.is_empty()).then_some(Value::Array(aliases))
 }
 
 fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {

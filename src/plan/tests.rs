@@ -197,6 +197,7 @@ fn only_what_a_person_chose_is_sent() {
         changed: true,
         diff,
         warnings: vec![],
+        unmet: vec![],
     };
     assert_eq!(Case::new().plan(), expected);
 }

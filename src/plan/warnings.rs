@@ -6,6 +6,7 @@ use super::{
     Inputs, Object, Replacement,
     config::variable,
     entries,
+    fields::{Part, Policy},
     merged::{is_nothing, merged},
     mounts::{self, Kind, Mounted},
     patch,
@@ -42,6 +43,32 @@ pub(super) fn warnings(inputs: &Inputs<'_>, wanted: &Replacement) -> Vec<String>
         sides.unknown(),
     ]
     .concat()
+}
+
+/// What is asked to be taken away although the new image has it: create adds it back.
+pub(super) fn unmet(inputs: &Inputs<'_>) -> Vec<String> {
+    let theirs = inputs.theirs();
+    let mut unmet = Vec::new();
+    for (field, patch) in inputs.patch {
+        let is_by_key = Part::Config.policy(field) == Policy::ImageDefaultByKey;
+        let patch = patch.as_object().filter(|_| is_by_key);
+        let removed = patch
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| value.is_null());
+        for (key, _) in removed {
+            if theirs
+                .get(field)
+                .is_some_and(|theirs| theirs.get(key).is_some())
+            {
+                unmet.push(format!(
+                    "{field}.{key}: the new image has it, and what an image has, no container can \
+                     leave out"
+                ));
+            }
+        }
+    }
+    unmet
 }
 
 struct Sides<'a> {

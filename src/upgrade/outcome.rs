@@ -208,6 +208,10 @@ impl From<&EngineError> for Cause {
     fn from(error: &EngineError) -> Self {
         match error {
             EngineError::Refused { status: 400, .. } => Self::BadRequest,
+            // Docker 20.10 answers a body that it cannot read with 500.
+            EngineError::Refused { message, .. } if message.contains("json: cannot unmarshal") => {
+                Self::BadRequest
+            }
             EngineError::Refused { status: 404, .. } => Self::NotFound,
             EngineError::Refused { status: 409, .. } => Self::Conflict,
             EngineError::Refused { .. } | EngineError::Unknown { .. } => Self::Failed,

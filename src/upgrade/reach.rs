@@ -2,11 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use crate::plan::Object;
+
 /// Says, as warnings, what of it differs between two inspect documents of running containers.
-/// What the first does not have, and networks that the second is not attached to, say nothing.
-pub(super) fn changes(before: &Value, after: &Value) -> Vec<String> {
+/// What the first does not have, networks that the second is not attached to, and what the request's
+/// `patch` speaks of, say nothing.
+pub(super) fn changes(before: &Value, after: &Value, patch: &Object) -> Vec<String> {
     let mut changes = Vec::new();
+    let asked = Asked::of(patch);
     for (network, was) in object(before, "/NetworkSettings/Networks") {
+        if asked.network(network, was) {
+            continue;
+        }
         let Some(is) = object_field(after, "/NetworkSettings/Networks", network) else {
             continue;
         };
@@ -21,6 +28,9 @@ pub(super) fn changes(before: &Value, after: &Value) -> Vec<String> {
         }
     }
     for (port, was) in object(before, "/NetworkSettings/Ports") {
+        if asked.port(port) {
+            continue;
+        }
         let is = object_field(after, "/NetworkSettings/Ports", port).map(published);
         let (was, is) = (published(was), is.unwrap_or_default());
         if !was.is_empty() && was != is {
@@ -36,6 +46,42 @@ pub(super) fn changes(before: &Value, after: &Value) -> Vec<String> {
         }
     }
     changes
+}
+
+/// What a patch speaks of.
+struct Asked<'a> {
+    mode: Option<&'a Value>,
+    endpoints: Option<&'a Value>,
+    bindings: Option<&'a Value>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(patch: &'a Object) -> Self {
+        let host = |field: &str| patch.get("HostConfig")?.get(field);
+        let networking = patch.get("NetworkingConfig");
+        Self {
+            mode: host("NetworkMode"),
+            endpoints: match networking {
+                Some(Value::Object(networking)) => networking.get("EndpointsConfig"),
+                networking => networking,
+            },
+            bindings: host("PortBindings"),
+        }
+    }
+
+    fn network(&self, name: &str, printed: &Value) -> bool {
+        let id = text(&printed["NetworkID"]);
+        self.mode.is_some() || [name, id].iter().any(|key| says(self.endpoints, key))
+    }
+
+    fn port(&self, port: &str) -> bool {
+        self.mode.is_some() || says(self.bindings, port)
+    }
+}
+
+/// Whether a patch of a map speaks of a key: null, of all of them.
+fn says(patch: Option<&Value>, key: &str) -> bool {
+    patch.is_some_and(|patch| patch.is_null() || patch.get(key).is_some())
 }
 
 fn object<'a>(
@@ -81,6 +127,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn changes(before: &Value, after: &Value) -> Vec<String> {
+        super::changes(before, after, &Object::new())
+    }
 
     fn document(address: &str, bindings: &Value) -> Value {
         json!({ "NetworkSettings": {
@@ -131,5 +181,47 @@ mod tests {
         assert!(changes(&stopped, &before).is_empty());
         let elsewhere = json!({ "NetworkSettings": { "Networks": { "front": {} } } });
         assert!(changes(&document("10.0.0.2", &Value::Null), &elsewhere).is_empty());
+    }
+    #[test]
+    fn what_was_asked_for_is_not_told() {
+        let before = document(
+            "10.0.0.2",
+            &json!([{ "HostIp": "0.0.0.0", "HostPort": "80" }]),
+        );
+        let after = document(
+            "10.0.0.3",
+            &json!([{ "HostIp": "0.0.0.0", "HostPort": "81" }]),
+        );
+        let cases = [
+            (json!({}), 2),
+            (json!({ "HostConfig": { "Memory": 1 } }), 2),
+            (
+                json!({ "HostConfig": { "PortBindings": { "80/tcp": null } } }),
+                1,
+            ),
+            (
+                json!({ "HostConfig": { "PortBindings": { "9/tcp": null } } }),
+                2,
+            ),
+            (json!({ "HostConfig": { "PortBindings": null } }), 1),
+            (json!({ "HostConfig": { "NetworkMode": "back" } }), 0),
+            (
+                json!({ "NetworkingConfig": { "EndpointsConfig": { "back": {} } } }),
+                1,
+            ),
+            (
+                json!({ "NetworkingConfig": { "EndpointsConfig": { "other": {} } } }),
+                2,
+            ),
+            (json!({ "NetworkingConfig": null }), 1),
+        ];
+        for (patch, told) in cases {
+            let patch = patch.as_object().expect("an object");
+            assert_eq!(
+                super::changes(&before, &after, patch).len(),
+                told,
+                "{patch:?}"
+            );
+        }
     }
 }

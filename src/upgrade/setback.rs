@@ -10,7 +10,10 @@ use super::{
     reconcile::{Reconciler, Settled, Stuck},
     verify,
 };
-use crate::engine::{Container, Engine, EngineError};
+use crate::{
+    engine::{Container, Engine, EngineError},
+    plan::Object,
+};
 
 /// Why a forward step did not succeed.
 pub(super) struct Setback {
@@ -116,7 +119,7 @@ impl Attempt<'_> {
     /// What the engine chose anew when it started the original again, as a sentence's end.
     async fn moved_back(&self) -> String {
         let changes = match self.engine.inspect_container(&self.original.id).await {
-            Ok(document) => reach::changes(&self.original.document, &document),
+            Ok(document) => reach::changes(&self.original.document, &document, &Object::new()),
             Err(_) => Vec::new(),
         };
         std::iter::once(String::new())

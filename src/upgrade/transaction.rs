@@ -71,7 +71,7 @@ impl Transaction<'_> {
             )));
         }
         if !is_due {
-            return Ok(Ending::Upgraded(unchanged(&original, &reference)));
+            return Ok(Ending::Upgraded(unchanged(&original, plan, &reference)));
         }
         let marker = Marker::new(&self.id, &original, self.request, &plan.pinned);
         let attempt = Attempt {
@@ -106,6 +106,7 @@ impl Transaction<'_> {
                     downtime,
                     warnings: [
                         plan.warnings,
+                        plan.unmet,
                         pinned(&plan.pinned),
                         replacement.warnings,
                         moved,
@@ -169,7 +170,8 @@ impl Transaction<'_> {
                  with it what is needed to go back",
             ));
         }
-        // The engine notices a port that is taken, and a missing network, only at start.
+        // The engine notices a port that is taken, a missing network, and a missing container whose
+        // namespace is to be joined, only at start.
         if RunState::of(original.status) != RunState::Stopped
             && let Some((port, name)) = clash(&plan.create["HostConfig"], &others)
         {
@@ -184,6 +186,12 @@ impl Transaction<'_> {
                 .inspect_network(network)
                 .await
                 .map_err(refused)?;
+        }
+        for mode in ["NetworkMode", "IpcMode", "PidMode"] {
+            let mode = text(&plan.create, &format!("/HostConfig/{mode}"));
+            if let Some(joined) = mode.strip_prefix("container:") {
+                observe(self.engine, joined).await.map_err(refused)?;
+            }
         }
         Ok(plan)
     }
@@ -337,7 +345,7 @@ impl Transaction<'_> {
         match observe(self.engine, replacement).await {
             Ok(seen) => (
                 seen.status == Status::Running,
-                reach::changes(&original.document, &seen.document),
+                reach::changes(&original.document, &seen.document, &self.request.patch),
             ),
             Err(error) => (
                 RunState::of(original.status) == RunState::Running,
@@ -420,9 +428,9 @@ fn preview(original: &Container, plan: Plan, reference: &str, is_due: bool) -> P
         create: plan.whole_create(),
         steps: taken.map(|(step, _)| *step).collect(),
         warnings: if is_due {
-            [plan.warnings, pinned(&plan.pinned)].concat()
+            [plan.warnings, plan.unmet, pinned(&plan.pinned)].concat()
         } else {
-            other_reference(original, reference)
+            [plan.unmet, other_reference(original, reference)].concat()
         },
         diff: if is_due { plan.diff } else { Vec::new() },
     }
@@ -440,7 +448,7 @@ fn other_reference(original: &Container, reference: &str) -> Vec<String> {
     (is != reference).then(warning).into_iter().collect()
 }
 
-fn unchanged(original: &Container, reference: &str) -> Outcome {
+fn unchanged(original: &Container, plan: Plan, reference: &str) -> Outcome {
     Outcome {
         current: incarnation(original),
         previous: incarnation(original),
@@ -448,6 +456,6 @@ fn unchanged(original: &Container, reference: &str) -> Outcome {
         changed: false,
         running: RunState::of(original.status) == RunState::Running,
         downtime: Duration::ZERO,
-        warnings: other_reference(original, reference),
+        warnings: [plan.unmet, other_reference(original, reference)].concat(),
     }
 }

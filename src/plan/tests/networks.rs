@@ -188,6 +188,21 @@ fn another_network_mode_takes_the_main_networks_place() {
     }
 }
 
+/// Docker 20.10 adds the short ID and the host name to what was given.
+#[test]
+fn the_aliases_that_the_engine_adds_are_nobodys() {
+    let given = json!({ "Aliases": ["www", "4cf5a1f9d8b3", "node-1"] });
+    let case = case("app", json!({ "app": endpoint("a1", &given) }));
+    let case = case.mine("Hostname", json!("node-1"));
+    for (api, aliases) in [
+        (OLD_API, json!(["www"])),
+        (NEW_API, json!(["www", "node-1"])),
+    ] {
+        let sent = endpoints(&case.clone().api(api));
+        assert_eq!(sent["app"]["Aliases"], aliases, "{api}");
+    }
+}
+
 /// On a further network: before the first start the engine prints what was configured, and before
 /// 28 it makes up no other address than one made of the IP address.
 #[test]

@@ -160,6 +160,15 @@ fn compose_is_told_of_where_its_file_says_something_else() {
     assert_eq!(about(&Case::new(), "compose"), [""; 0]);
 }
 
+/// Create adds back what the image has.
+#[test]
+fn what_only_an_image_can_leave_out_is_told() {
+    let patch = json!({ "Labels": { "version": null, "tier": null, "maintainer": "me" } });
+    let case = Case::new().mine("Labels", json!({ "version": "1.27", "tier": "web" }));
+    let [unmet] = case.patch(patch).plan().unmet.try_into().expect("one");
+    assert!(unmet.starts_with("Labels.version: "), "{unmet}");
+}
+
 #[test]
 fn another_platform_is_told() {
     let mut case = Case::new();

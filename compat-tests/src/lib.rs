@@ -200,6 +200,11 @@ impl Scenario {
         docker(&self.engine(), &["rmi", image], b"");
     }
 
+    /// Removes a volume from the engine that no container of the scenario has any more.
+    pub fn forget_volume(&self, volume: &str) {
+        docker(&self.engine(), &["volume", "rm", volume], b"");
+    }
+
     /// `POST` through Refit, with curl.
     pub fn post(&self, path: &str, body: &str) -> Answer {
         self.post_as(path, body, None)

@@ -1,5 +1,9 @@
 //! What is planned is what happens.
 
+mod fields;
+mod images;
+mod volumes;
+
 use std::collections::BTreeMap;
 
 use compat_tests::Scenario;

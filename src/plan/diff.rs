@@ -70,13 +70,16 @@ pub(super) fn diff(inputs: &Inputs<'_>, kept: &Replacement, will: &Replacement) 
 pub(super) fn is_effective(inputs: &Inputs<'_>, kept: &Replacement, will: &Replacement) -> bool {
     let diff = Diff::new(inputs, will);
     let host = entries(kept.body.get("HostConfig"));
-    !diff.config(&merged(&kept.body, &diff.theirs)).is_empty()
+    let mut mine = merged(&kept.body, &diff.theirs);
+    mine.insert("MacAddress".to_owned(), kept.mac_address.clone());
+    !diff.config(&mine).is_empty()
         || !diff.host_config(&host).is_empty()
         || !diff_endpoints(kept, will).is_empty()
 }
 
 struct Diff<'a> {
     inputs: &'a Inputs<'a>,
+    will: &'a Replacement,
     create: &'a Object,
     theirs: Object,
     base: Object,
@@ -86,6 +89,7 @@ impl<'a> Diff<'a> {
     fn new(inputs: &'a Inputs<'a>, will: &'a Replacement) -> Self {
         Self {
             inputs,
+            will,
             create: &will.body,
             theirs: inputs.theirs(),
             base: inputs.base(),
@@ -118,7 +122,8 @@ impl<'a> Diff<'a> {
     }
 
     fn config(&self, mine: &Object) -> Vec<Change> {
-        let will = merged(self.create, &self.theirs);
+        let mut will = merged(self.create, &self.theirs);
+        will.insert("MacAddress".to_owned(), self.will.mac_address.clone());
         let mut changes = Vec::new();
         for field in keys(mine, &will) {
             if PARTS.contains(&field.as_str()) {

@@ -151,6 +151,9 @@ struct Replacement {
     /// The networks whose MAC address may have been configured, and is not kept.
     doubtful_macs: Vec<String>,
     pinned: Vec<String>,
+    /// The MAC address on the main network, which inspect prints in `Config`, whichever part of the
+    /// body it is sent in; null where none is configured.
+    mac_address: Value,
 }
 
 fn replacement(inputs: &Inputs<'_>) -> Result<Replacement, Refusal> {
@@ -183,6 +186,7 @@ fn replacement(inputs: &Inputs<'_>) -> Result<Replacement, Refusal> {
         networks: networks.references(),
         endpoints: networks.named(),
         doubtful_macs: networks.doubtful_macs(),
+        mac_address: networks.mac_address(),
         connect: networks.write(&mut body, inputs.api),
         body,
         pinned,

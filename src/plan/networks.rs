@@ -146,6 +146,13 @@ impl Networks {
         self.endpoints.iter().map(named).collect()
     }
 
+    /// The MAC address that is configured on the main network; null where there is none.
+    pub(super) fn mac_address(&mut self) -> Value {
+        let main = self.main();
+        let address = main.and_then(|main| main.settings.get("MacAddress").cloned());
+        address.unwrap_or_default()
+    }
+
     /// The networks whose MAC address may have been configured, and is not kept.
     pub(super) fn doubtful_macs(&self) -> Vec<String> {
         let doubtful = |endpoint: &&Endpoint| {

@@ -8,6 +8,7 @@ mod mounts;
 mod networks;
 mod patch;
 mod ports;
+mod snapshots;
 mod warnings;
 
 use serde_json::{Value, json};
@@ -35,6 +36,7 @@ struct Case {
     container: Value,
     old_image: Option<Value>,
     new_image: Value,
+    reference: &'static str,
     patch: Value,
     renewed: Vec<String>,
 }
@@ -47,6 +49,7 @@ impl Case {
             container: container(),
             old_image: Some(image("sha256:old", "1.27")),
             new_image: image("sha256:new", "1.28"),
+            reference: "nginx:1.28",
             patch: json!({}),
             renewed: Vec::new(),
         }
@@ -92,7 +95,7 @@ impl Case {
             container: &self.container,
             old_image: self.old_image.as_ref(),
             new_image: &self.new_image,
-            reference: "nginx:1.28",
+            reference: self.reference,
             patch: &patch,
             renewed: &self.renewed,
         })

@@ -187,7 +187,7 @@ proptest! {
             old_image: case.old_image.as_ref().map(turned),
             new_image: turned(&case.new_image),
             patch: turned(&case.patch),
-            renewed: case.renewed.clone(),
+            ..case.clone()
         };
         prop_assert_eq!(other.plan(), case.plan());
     }

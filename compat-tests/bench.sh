@@ -3,6 +3,7 @@
 #
 #   compat-tests/bench.sh relay      what the relay adds to a request, next to HAProxy and socat
 #   compat-tests/bench.sh upgrade    the downtime of an upgrade, next to docker restart and compose
+#   compat-tests/bench.sh plan       how long planning takes
 #
 # Each benchmark is a file in bench/ and says there what it measures and how it can be tuned.
 set -euo pipefail

@@ -3,6 +3,8 @@
 //! What is left out is what the engine's own merge (moby `daemon/commit.go`, `merge`) adds back
 //! from the image at create.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Value, json};
 
 use super::{
@@ -97,10 +99,12 @@ fn env(config: &mut Object, base: &Object) {
     let Some(from_image) = base.get("Env").and_then(Value::as_array) else {
         return;
     };
+    let from_image: HashSet<&Value> = from_image.iter().collect();
     if let Some(env) = config.get_mut("Env").and_then(Value::as_array_mut) {
         let all = env.clone();
+        let counts: HashMap<&str, &Value> = all.iter().map(|e| (variable(e), e)).collect();
         env.retain(|entry| {
-            let counts = all.iter().rfind(|other| variable(other) == variable(entry));
+            let counts = counts.get(variable(entry));
             counts.is_none_or(|entry| !from_image.contains(entry))
         });
     }

@@ -1,6 +1,8 @@
 //! What the engine makes of a create body: moby `daemon/commit.go`, `merge`, and the defaults of
 //! its `runconfig`.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::{Object, config::variable};
@@ -61,11 +63,10 @@ fn by_key(config: &mut Object, image: &Object, field: &str) {
 fn env(config: &mut Object, image: &Object) {
     let list = |object: &Object| object.get("Env").and_then(Value::as_array).cloned();
     let mut env = list(config).unwrap_or_default();
-    for entry in list(image).unwrap_or_default() {
-        if !env.iter().any(|mine| variable(mine) == variable(&entry)) {
-            env.push(entry);
-        }
-    }
+    let mut inherited = list(image).unwrap_or_default();
+    let given: HashSet<&str> = env.iter().map(variable).collect();
+    inherited.retain(|entry| !given.contains(variable(entry)));
+    env.extend(inherited);
     config.insert("Env".to_owned(), Value::Array(env));
 }
 

@@ -64,7 +64,7 @@ pub(super) fn attach_rest(
 ) {
     let taken = [targets(host), targets(host_config)].concat();
     let rest = Points::of(container, renewed).0.into_iter();
-    let rest = rest.filter(|point| !taken.contains(&clean(&point.target)));
+    let rest = rest.filter(|point| !taken.contains(&point.target));
     let (fresh, kept): (Vec<Point>, Vec<Point>) = rest.partition(|point| point.is_renewed);
     let binds = kept.iter().map(|point| Value::from(point.as_bind()));
     append(host, "Binds", binds.collect());
@@ -199,9 +199,9 @@ impl Points {
     }
 
     fn at(&self, target: &str) -> Option<&Point> {
-        self.0
-            .iter()
-            .find(|point| point.is_volume && clean(&point.target) == clean(target))
+        let target = clean(target);
+        let mut points = self.0.iter();
+        points.find(|point| point.is_volume && point.target == target)
     }
 
     /// The renewed volume that an entry of `Binds` mounts by its name.
@@ -290,7 +290,7 @@ impl Point {
         }
         Some(Self {
             source: source.to_owned(),
-            target: text("Destination").to_owned(),
+            target: clean(text("Destination")),
             options,
             is_volume,
             is_renewed: false,

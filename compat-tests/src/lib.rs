@@ -10,6 +10,9 @@
     reason = "helpers of tests panic"
 )]
 
+pub mod direct;
+pub mod images;
+pub mod rows;
 pub mod same;
 
 use std::{
@@ -264,6 +267,24 @@ impl Scenario {
         )
     }
 
+    /// As [`Scenario::upgrade`], with this patch and a `Monitor` of 200 ms.
+    pub fn upgrade_with(&self, container: &str, patch: &Value) -> Answer {
+        let mut patch = patch.clone();
+        patch["UpgradeConfig"] =
+            json!({ "Monitor": 200_000_000_u64, "HealthyDeadline": 10_000_000_000_u64 });
+        self.post(
+            &format!("/containers/{container}/upgrade?pull=never&t=5"),
+            &patch.to_string(),
+        )
+    }
+
+    /// The words that a `docker` command prints; none where it fails.
+    fn words(&self, arguments: &[&str]) -> Vec<String> {
+        let listed = docker(&self.engine(), arguments, b"");
+        let lines = String::from_utf8_lossy(&listed.stdout);
+        lines.split_whitespace().map(str::to_owned).collect()
+    }
+
     /// Waits until `condition` holds.
     pub fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -275,31 +296,21 @@ impl Scenario {
 
     /// Removes the scenario's containers, volumes, networks and images.
     fn clean(&self) {
-        let lines = |arguments: &[&str]| -> Vec<String> {
-            let listed = docker(&self.engine(), arguments, b"");
-            let lines = String::from_utf8_lossy(&listed.stdout);
-            lines.split_whitespace().map(str::to_owned).collect()
-        };
         let (label, name) = (
             format!("label={LABEL}={}", self.name),
             format!("name={}-", self.name),
         );
-        let containers = lines(&["ps", "-aq", "--filter", &label]);
-        let names = "{{range .Mounts}}{{.Name}} {{end}}";
-        let mut volumes = lines(&["volume", "ls", "-q", "--filter", &name]);
-        for id in &containers {
-            // An upgrade holds anonymous volumes by name: `rm -v` leaves them.
-            volumes.extend(lines(&["inspect", "-f", names, id]));
-            lines(&["rm", "-fv", id]);
+        for id in self.words(&["ps", "-aq", "--filter", &label]) {
+            self.remove(&id);
         }
-        for volume in &volumes {
-            lines(&["volume", "rm", volume]);
+        for volume in self.words(&["volume", "ls", "-q", "--filter", &name]) {
+            self.words(&["volume", "rm", &volume]);
         }
-        for id in lines(&["network", "ls", "-q", "--filter", &name]) {
-            lines(&["network", "rm", &id]);
+        for id in self.words(&["network", "ls", "-q", "--filter", &name]) {
+            self.words(&["network", "rm", &id]);
         }
-        for id in lines(&["images", "-aq", "--filter", &label]) {
-            lines(&["rmi", "-f", &id]);
+        for id in self.words(&["images", "-aq", "--filter", &label]) {
+            self.words(&["rmi", "-f", &id]);
         }
     }
 }

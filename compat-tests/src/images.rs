@@ -1,0 +1,35 @@
+//! Images that a scenario makes for itself.
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use crate::Scenario;
+
+/// Runs until it is asked to stop, in whichever way, whatever its arguments are; it says them.
+const STANDS_IN: &str = r#"#!/bin/sh
+trap 'exit 0' TERM INT QUIT USR1 USR2
+echo "$0 $*"
+sleep 100000 &
+wait
+"#;
+
+impl Scenario {
+    /// Builds an image out of busybox, these programs (in `/usr/local/bin`) and these lines of a
+    /// Dockerfile, and returns its name. Each program runs until it is asked to stop, whatever its
+    /// arguments are.
+    pub fn build(&self, what: &str, programs: &[&str], dockerfile: &str) -> String {
+        let image = self.named(what);
+        let context = self.folder().join(what);
+        let bin = context.join("bin");
+        fs::create_dir_all(&bin).expect("a folder");
+        for program in programs {
+            let path = bin.join(program);
+            fs::write(&path, STANDS_IN).expect("write it");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+        }
+        let dockerfile = format!("FROM busybox\nCOPY bin /usr/local/bin\n{dockerfile}\n");
+        fs::write(context.join("Dockerfile"), dockerfile).expect("write it");
+        let context = context.to_str().expect("a text");
+        self.docker(&["build", "-q", &self.label(), "-t", &image, context]);
+        image
+    }
+}

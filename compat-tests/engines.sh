@@ -189,11 +189,17 @@ docker() { DOCKER_CONFIG=$work/docker-config "$work/bin/docker" "$@"; }
 
 # A program of a Debian root with the libraries that it needs, and busybox, as an image's root.
 pack() {
-    local name=$1 from=$2 dir lib program
+    local name=$1 from=$2 dir=$work/images/$1 program
     shift 2
-    dir=$work/images/$name
     [[ ! -e $work/images/$name.tar ]] || return 0
-    say "pack $name"
+    pack_base "$name"
+    for program; do pack_program "$dir" "$from" "/usr/bin/$program"; done
+    pack_end "$name"
+}
+
+pack_base() {
+    local dir=$work/images/$1 program
+    say "pack $1"
     rm -rf "$dir"
     mkdir -p "$dir"/{bin,data,etc,proc,sys,dev,tmp,usr/bin}
     cp "$work/root/bookworm/bin/busybox" "$dir/bin/busybox"
@@ -201,16 +207,72 @@ pack() {
         [[ $program == busybox ]] || ln -s busybox "$dir/bin/$program"
     done
     printf 'root:x:0:0:root:/:/bin/sh\n' >"$dir/etc/passwd"
-    for program; do
-        cp -L "$from/usr/bin/$program" "$dir/usr/bin/$program"
-        for lib in $(chroot "$from" ldd "/usr/bin/$program" | grep -o '/[^ ]*'); do
-            mkdir -p "$dir$(dirname "$lib")"
-            cp -L "$from$lib" "$dir$lib"
-        done
+}
+
+# Copies a program of a root with its libraries. With a third argument, program and libraries are
+# looked for in that folder of the root first, which has a root's layout.
+pack_program() {
+    local dir=$1 from=$2 program=$3 in=${4:-} libs=usr/lib/x86_64-linux-gnu lib
+    cp -L "$from$in$program" "$dir/usr/bin/"
+    for lib in $(chroot "$from" env LD_LIBRARY_PATH="${in:+$in/$libs:$in/${libs#usr/}}" \
+        ldd "$in$program" | grep -o '/[^ ]*'); do
+        mkdir -p "$dir$(dirname "${lib#"$in"}")"
+        cp -L "$from$lib" "$dir${lib#"$in"}"
     done
-    tar -C "$dir" -cf "$work/images/$name.tar.part" .
-    mv "$work/images/$name.tar.part" "$work/images/$name.tar"
-    rm -rf "$dir"
+}
+
+pack_end() {
+    tar -C "$work/images/$1" -cf "$work/images/$1.tar.part" .
+    mv "$work/images/$1.tar.part" "$work/images/$1.tar"
+    rm -rf "$work/images/$1"
+}
+
+# What the official image's entrypoint does, as far as it is needed here.
+mariadb_entrypoint='#!/bin/sh
+data=/var/lib/mysql
+if [ ! -d "$data/mysql" ]; then
+    cd /usr/share/mariadb
+    {
+        echo "create database mysql;"
+        echo "use mysql;"
+        cat *_system_tables.sql *_performance_tables.sql *_system_tables_data.sql
+        echo "flush privileges;"
+        echo "alter user root@localhost identified by \"$MARIADB_ROOT_PASSWORD\";"
+    } | mariadbd --no-defaults --bootstrap --datadir="$data" --user=root || exit
+fi
+program=$1
+shift
+exec "$program" --no-defaults --datadir="$data" --user=root --socket=/tmp/socket --skip-networking \
+    --innodb-buffer-pool-size=16M "$@"
+'
+
+# MariaDB, which is in no root: its packages are unpacked, not installed.
+pack_mariadb() {
+    local name=$1 from=$2 dir=$work/images/$1 in=/tmp/refit-mariadb package share
+    [[ ! -e $work/images/$name.tar ]] || return 0
+    pack_base "$name"
+    {
+        chroot "$from" apt-get -q update
+        chroot "$from" apt-get -qy install --download-only --no-install-recommends \
+            mariadb-server-core mariadb-client-core
+    } >"$work/$name.log" 2>&1 || die "no packages: $(tail -n 5 "$work/$name.log")"
+    rm -rf "${from:?}$in"
+    for package in "$from"/var/cache/apt/archives/*.deb; do dpkg-deb -x "$package" "$from$in"; done
+    rm -f "$from"/var/cache/apt/archives/*.deb
+    pack_program "$dir" "$from" /usr/sbin/mariadbd "$in"
+    pack_program "$dir" "$from" /usr/bin/mariadb "$in"
+    # Debian 12 has it under the old name, which is also where its server looks.
+    for share in "$from$in"/usr/share/{mysql,mariadb}; do
+        [[ -d $share/charsets ]] || continue
+        mkdir -p "$dir/usr/share/$(basename "$share")"
+        cp -r "$share"/{charsets,english,m*_tables*.sql} "$dir/usr/share/$(basename "$share")"
+    done
+    [[ -d $dir/usr/share/mariadb ]] || ln -s mysql "$dir/usr/share/mariadb"
+    mkdir -p "$dir/usr/local/bin"
+    echo "$mariadb_entrypoint" >"$dir/usr/local/bin/docker-entrypoint.sh"
+    chmod +x "$dir/usr/local/bin/docker-entrypoint.sh"
+    rm -rf "${from:?}$in"
+    pack_end "$name"
 }
 
 load_image() {
@@ -224,17 +286,25 @@ load_image() {
 
 # Loads every test image into the engine at an address.
 load_images() {
-    local path="ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" redis
+    local path="ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" redis mariadb
     mkdir -p "$work/images"
     pack busybox "$work/root/bookworm"
     pack redis-7.0 "$work/root/bookworm" redis-server redis-cli
     pack redis-8.0 "$work/root/trixie" redis-server redis-cli
+    pack_mariadb mariadb-10.11 "$work/root/bookworm"
+    pack_mariadb mariadb-11.8 "$work/root/trixie"
     load_image "$1" busybox:latest busybox "$path" 'CMD ["sh"]'
     for redis in 7.0 8.0; do
         load_image "$1" "redis:$redis" "redis-$redis" "$path" "ENV REDIS_VERSION=$redis" \
             "LABEL org.opencontainers.image.version=$redis" 'EXPOSE 6379' 'VOLUME /data' \
             'WORKDIR /data' \
             'CMD ["redis-server","--dir","/data","--protected-mode","no"]'
+    done
+    for mariadb in 10.11 11.8; do
+        load_image "$1" "mariadb:$mariadb" "mariadb-$mariadb" "$path" \
+            "ENV MARIADB_VERSION=$mariadb" "LABEL org.opencontainers.image.version=$mariadb" \
+            'EXPOSE 3306' 'VOLUME /var/lib/mysql' 'ENTRYPOINT ["docker-entrypoint.sh"]' \
+            'CMD ["mariadbd"]'
     done
     load_image "$1" refit-test/exits:latest busybox "$path" \
         'CMD ["sh","-c","echo starting up >&2; echo cannot read the configuration >&2; exit 3"]'

@@ -1,7 +1,7 @@
-//! The official images of two databases, from one Debian or Ubuntu release to the next: their
-//! configurations, with a stand-in for the program.
+//! Databases from one Debian or Ubuntu release to the next: the official images' configurations,
+//! with a stand-in for the program; and a real server with its tables.
 
-use compat_tests::{Scenario, rows};
+use compat_tests::{Scenario, docker, rows};
 use serde_json::json;
 
 use crate::pair::{Pair, Row};
@@ -172,4 +172,57 @@ fn of_mariadb() -> [Row; 2] {
             unlike_fresh: &[],
         },
     ]
+}
+
+#[test]
+fn mariadb_of_debian_12_becomes_that_of_debian_13_with_its_tables() {
+    let scenario = Scenario::new("tables");
+    let name = scenario.named("db");
+    let volume = format!("--volume={}:/var/lib/mysql", scenario.named("data"));
+    let password = "MARIADB_ROOT_PASSWORD=kept-secret";
+    let image = ["mariadb:10.11", "mariadbd", "--max-connections=77"];
+    scenario.run(&[&["--name", &name, "-e", password, &volume], &image[..]].concat());
+    let client = "mariadb --no-defaults -NS /tmp/socket --password=$MARIADB_ROOT_PASSWORD";
+    let exec = ["exec", "-i", &name, "sh", "-c", client];
+    let query = |sql: &str| docker(&scenario.engine(), &exec, sql.as_bytes());
+    let answer = |sql: &str| {
+        let answer = query(sql);
+        assert!(answer.status.success(), "{answer:?}");
+        String::from_utf8_lossy(&answer.stdout)
+            .trim_end()
+            .to_owned()
+    };
+    scenario.until("it answers", |_| query("select 1").status.success());
+    answer(
+        "create database app;
+         create table app.word (n int primary key, word text) engine = InnoDB;
+         insert into app.word
+            with recursive ten as (select 0 n union all select n + 1 from ten where n < 9)
+            select a.n + 10 * b.n + 100 * c.n + 1000 * d.n, concat('word ', a.n, d.n)
+            from ten a, ten b, ten c, ten d;",
+    );
+    let sums = "select count(*), sum(n), sum(crc32(word)) from app.word";
+    let before = answer(sums);
+    assert!(before.starts_with("10000\t49995000\t"), "{before}");
+    assert!(answer("select version()").starts_with("10.11."));
+
+    let upgraded = scenario.upgrade(&name, "mariadb:11.8");
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    scenario.until("it answers", |_| query("select 1").status.success());
+    assert!(answer("select version()").starts_with("11.8."));
+    assert_eq!(answer(sums), before);
+    assert_eq!(answer("select @@max_connections"), "77");
+    let config = &scenario.document(&name)["Config"];
+    let env = config["Env"].to_string();
+    assert!(env.contains("\"MARIADB_VERSION=11.8\""), "{env}");
+    assert!(env.contains(password), "{env}");
+    // It is the password that the tables hold, too.
+    let guess = client.replace("$MARIADB_ROOT_PASSWORD", "guessed");
+    let guessed = docker(
+        &scenario.engine(),
+        &["exec", &name, "sh", "-c", &guess],
+        b"",
+    );
+    let refused = String::from_utf8_lossy(&guessed.stderr);
+    assert!(refused.contains("Access denied"), "{refused}");
 }

@@ -67,6 +67,17 @@ impl Answer {
         self.text.lines().map(line).collect()
     }
 
+    /// `Warnings`, but for the one that Docker 28 earns wherever a container is on a further
+    /// network: it does not tell whether the MAC address there was configured.
+    pub fn warnings(&self) -> Vec<String> {
+        let warnings = self.json()["Warnings"].take();
+        let warnings = warnings.as_array().expect("a list").iter();
+        let texts = warnings.map(|warning| warning.as_str().expect("a text").to_owned());
+        texts
+            .filter(|warning| !warning.starts_with("the MAC address on network "))
+            .collect()
+    }
+
     /// A text of the body's JSON; empty where there is none.
     pub fn text_of(&self, key: &str) -> String {
         self.json()[key].as_str().unwrap_or_default().to_owned()

@@ -54,8 +54,7 @@ impl Example {
         let before = web.settings();
         let upgraded = web.scenario.upgrade_with(&web.name, &web.body(body));
         assert_eq!(upgraded.status, 200, "{}: {}", self.to, upgraded.text);
-        let upgraded = upgraded.json();
-        assert_eq!(upgraded["Changed"], true, "{}", self.to);
+        assert_eq!(upgraded.json()["Changed"], true, "{}", self.to);
         let after = web.settings();
         let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         let changed = all
@@ -70,8 +69,7 @@ impl Example {
         assert_eq!(web.inside("cat /data/file"), "kept", "{}", self.to);
         (self.holds)(web);
         // Others take and free addresses meanwhile.
-        for warning in upgraded["Warnings"].as_array().expect("a list") {
-            let warning = warning.as_str().unwrap_or_default();
+        for warning in upgraded.warnings() {
             let is_of_address = warning.starts_with("the address on network ");
             assert!(is_of_address, "{}: {warning}", self.to);
         }

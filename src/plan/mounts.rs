@@ -16,7 +16,7 @@ pub fn anonymous_volumes(container: &Value) -> Vec<String> {
         let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         name.len() == 64 && name.bytes().all(is_digit)
     };
-    let points = Points::of(container, &[]).0.into_iter();
+    let points = Points::of(container, &[]).points.into_iter();
     let volumes = points.filter(|point| point.is_volume && is_generated(&point.source));
     volumes.map(|point| point.source).collect()
 }
@@ -63,10 +63,14 @@ pub(super) fn attach_rest(
     renewed: &[String],
 ) {
     let taken = [targets(host), targets(host_config)].concat();
-    let rest = Points::of(container, renewed).0.into_iter();
-    let rest = rest.filter(|point| !taken.contains(&point.target));
+    let Points { points, has_labels } = Points::of(container, renewed);
+    let rest = points
+        .into_iter()
+        .filter(|point| !taken.contains(&point.target));
     let (fresh, kept): (Vec<Point>, Vec<Point>) = rest.partition(|point| point.is_renewed);
-    let binds = kept.iter().map(|point| Value::from(point.as_bind()));
+    let binds = kept
+        .iter()
+        .map(|point| Value::from(point.as_bind(has_labels)));
     append(host, "Binds", binds.collect());
     append(host, "Mounts", fresh.iter().map(Point::as_fresh).collect());
 }
@@ -171,7 +175,13 @@ pub(super) fn clean(target: &str) -> String {
 }
 
 /// The volume and bind mounts that the original has, whoever asked for them.
-struct Points(Vec<Point>);
+struct Points {
+    points: Vec<Point>,
+    /// Whether the engine labels files for `SELinux`. It shares a volume's among containers only
+    /// where a mount has no options (moby `daemon/volumes.go`, `setBindModeIfNull`), which ours
+    /// has.
+    has_labels: bool,
+}
 
 struct Point {
     /// The volume's name, or the folder on the host.
@@ -195,12 +205,16 @@ impl Points {
         }
         // The engine prints them in any order; the same container gives the same plan.
         points.sort_by(|a, b| a.target.cmp(&b.target));
-        Self(points)
+        let label = container.get("MountLabel").and_then(Value::as_str);
+        Self {
+            points,
+            has_labels: label.is_some_and(|label| !label.is_empty()),
+        }
     }
 
     fn at(&self, target: &str) -> Option<&Point> {
         let target = clean(target);
-        let mut points = self.0.iter();
+        let mut points = self.points.iter();
         points.find(|point| point.is_volume && point.target == target)
     }
 
@@ -220,10 +234,11 @@ impl Points {
             (Some(_), _) if first.starts_with('/') => bind.to_owned(),
             (Some(path), options) => {
                 let options = options.into_iter().flat_map(|o| o.split(','));
-                with_nocopy(first, path, options.map(str::to_owned).collect())
+                let options = options.map(str::to_owned).collect();
+                with_nocopy(first, path, options, self.has_labels)
             }
             (None, _) => match self.at(bind) {
-                Some(point) if !point.is_renewed => point.as_bind(),
+                Some(point) if !point.is_renewed => point.as_bind(self.has_labels),
                 _ => bind.to_owned(),
             },
         }
@@ -306,9 +321,10 @@ impl Point {
         mount
     }
 
-    fn as_bind(&self) -> String {
+    fn as_bind(&self, has_labels: bool) -> String {
         if self.is_volume {
-            return with_nocopy(&self.source, &self.target, self.options.clone());
+            let options = self.options.clone();
+            return with_nocopy(&self.source, &self.target, options, has_labels);
         }
         let options = self.options.join(",");
         let separator = if options.is_empty() { "" } else { ":" };
@@ -316,8 +332,12 @@ impl Point {
     }
 }
 
-fn with_nocopy(source: &str, target: &str, mut options: Vec<String>) -> String {
+fn with_nocopy(source: &str, target: &str, mut options: Vec<String>, has_labels: bool) -> String {
     options.retain(|option| !option.is_empty());
+    if options.is_empty() && has_labels {
+        // What the engine takes the lack of options for.
+        options.push("z".to_owned());
+    }
     if !options.iter().any(|option| option == "nocopy") {
         options.push("nocopy".to_owned());
     }

@@ -54,6 +54,33 @@ fn named_binds_stay_but_for_nocopy() {
     }
 }
 
+/// Where a mount has no options, the engine shares the volume's label among containers; with
+/// nocopy, it has one.
+#[test]
+fn a_volume_stays_shared_under_selinux() {
+    let printed = json!([
+        volume("a", "/a"),
+        volume("b", "/b"),
+        volume("c", "/c"),
+        volume("d", "/d"),
+        folder("/srv", "/srv"),
+    ]);
+    let asked = json!(["a:/a", "b:/b:ro", "/c", "/srv:/srv"]);
+    let case = case(asked, Value::Null, printed);
+    let case = case.container(
+        "/MountLabel",
+        json!("system_u:object_r:container_file_t:s0:c1,c2"),
+    );
+    let sent = [
+        "a:/a:z,nocopy",
+        "b:/b:ro,nocopy",
+        "c:/c:z,nocopy",
+        "/srv:/srv",
+        "d:/d:z,nocopy",
+    ];
+    assert_eq!(binds(&case), json!(sent));
+}
+
 #[test]
 fn named_mounts_stay_but_for_nocopy() {
     let no_copy = json!({ "NoCopy": true });

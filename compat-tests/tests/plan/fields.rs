@@ -28,7 +28,6 @@ fn every_field_that_inspect_prints_has_a_policy() {
         &network,
         "--ip=10.199.1.9",
         "--network-alias=www",
-        "--mac-address=02:42:0a:c7:01:09",
         "--health-cmd=true",
         "--stop-timeout=3",
         "--stop-signal=SIGINT",

@@ -384,9 +384,12 @@ fn a_port_that_the_engine_chose_stays_and_what_it_chooses_anew_is_told() {
     let join = ["--network", network.as_str()];
     scenario.run(&[&["--name", &lower][..], &join, &["redis:7.0"]].concat());
     scenario.run(&[&["--name", &name, "-p", "6379"][..], &join, &["redis:7.0"]].concat());
+    // IPv6 may have another number, and the engine prints the two in any order.
     let port = || {
-        let port = scenario.inspect(&name, "/NetworkSettings/Ports/6379~1tcp/0/HostPort");
-        port.as_str().unwrap().to_owned()
+        let ports = scenario.inspect(&name, "/NetworkSettings/Ports/6379~1tcp");
+        let mut ports = ports.as_array().unwrap().iter();
+        let port = ports.find(|port| port["HostIp"] == "0.0.0.0").unwrap();
+        port["HostPort"].as_str().unwrap().to_owned()
     };
 
     // A rollback is a restart, at which the engine chooses anew.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::Object;
 
 /// Puts the numbers that ephemeral host ports have now into the `PortBindings` of `host`, with the
-/// address that was asked for (the printed pair of `0.0.0.0` and `::` would change what was).
+/// address that was asked for (the printed pair of `0.0.0.0` and `::` would change what was, and
+/// stands only where it has two numbers).
 /// Returns the container ports that are pinned by it, as `80/tcp`. A container that does not run
 /// has no numbers.
 pub(super) fn pin(host: &mut Object, container: &Value) -> Vec<String> {
@@ -34,19 +35,27 @@ pub(super) fn pin(host: &mut Object, container: &Value) -> Vec<String> {
             continue;
         };
         let mut taken: HashSet<String> = asked.iter().map(|b| text(b, "HostPort")).collect();
-        for binding in asked.iter_mut().filter(|binding| is_ephemeral(binding)) {
-            let address = text(binding, "HostIp");
-            let chosen = now
-                .iter()
-                .filter(|printed| is_at(&text(printed, "HostIp"), &address))
-                .map(|printed| text(printed, "HostPort"))
-                .find(|number| !number.is_empty() && !taken.contains(number));
-            if let Some(number) = chosen {
+        let mut kept = Vec::new();
+        for binding in asked.drain(..) {
+            let chosen = if is_ephemeral(&binding) {
+                chosen(now, &text(&binding, "HostIp"), &taken)
+            } else {
+                Vec::new()
+            };
+            if chosen.is_empty() {
+                kept.push(binding);
+                continue;
+            }
+            pinned.push(port.clone());
+            for (address, number) in chosen {
+                let mut binding = binding.clone();
+                binding["HostIp"] = Value::from(address);
                 binding["HostPort"] = Value::from(number.as_str());
+                kept.push(binding);
                 taken.insert(number);
-                pinned.push(port.clone());
             }
         }
+        *asked = kept;
     }
     pinned.dedup();
     pinned
@@ -71,9 +80,34 @@ fn is_ephemeral(binding: &Value) -> bool {
     port.is_empty() || port == "0" || port.contains('-')
 }
 
-/// Whether an address that the engine prints is the one that was asked for; none asked for all.
-fn is_at(printed: &str, asked: &str) -> bool {
-    printed == asked || (asked.is_empty() && matches!(printed, "0.0.0.0" | "::"))
+/// What an ephemeral binding is by now, as address and number: the address that was `asked` for,
+/// with the number at it that is not `taken` yet.
+///
+/// None asked for is every IPv4 and every IPv6 address. Engines before 28 count the ports of the
+/// two apart, and so may have chosen two numbers. Either may be taken in the other family: then
+/// each stands with its own address.
+fn chosen(now: &[Value], asked: &str, taken: &HashSet<String>) -> Vec<(String, String)> {
+    let at = |address: &str| -> Vec<String> {
+        now.iter()
+            .filter(|printed| text(printed, "HostIp") == address)
+            .map(|printed| text(printed, "HostPort"))
+            .filter(|number| !number.is_empty() && !taken.contains(number))
+            .collect()
+    };
+    let one = |address: &str, number: &String| (address.to_owned(), number.clone());
+    if !asked.is_empty() {
+        let number = at(asked).into_iter().next();
+        return number.iter().map(|number| one(asked, number)).collect();
+    }
+    let [four, six] = ["0.0.0.0", "::"].map(at);
+    let of_both = four.iter().find(|number| six.contains(number));
+    match (of_both, four.first(), six.first()) {
+        (Some(number), ..) | (None, Some(number), None) | (None, None, Some(number)) => {
+            vec![one("", number)]
+        }
+        (None, Some(four), Some(six)) => vec![one("0.0.0.0", four), one("::", six)],
+        (None, None, None) => Vec::new(),
+    }
 }
 
 fn text(binding: &Value, key: &str) -> String {

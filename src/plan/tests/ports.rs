@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A container whose engine chose `80/tcp` and `53/udp`.
+/// A container whose engine chose numbers; for `80/tcp`, one in IPv4 and another in IPv6.
 fn case(bindings: &str) -> Case {
     let ports = json!({
         "80/tcp": [
@@ -12,6 +12,12 @@ fn case(bindings: &str) -> Case {
         ],
         "53/udp": [{ "HostIp": "0.0.0.0", "HostPort": "32770" }],
         "81/tcp": null,
+        "82/tcp": [
+            { "HostIp": "::", "HostPort": "32772" },
+            { "HostIp": "0.0.0.0", "HostPort": "32771" },
+            { "HostIp": "::", "HostPort": "32771" },
+            { "HostIp": "0.0.0.0", "HostPort": "32772" },
+        ],
     });
     Case::new().container("/NetworkSettings/Ports", ports).host(
         "PortBindings",
@@ -24,13 +30,13 @@ fn an_ephemeral_port_keeps_its_number_and_the_address_that_was_asked_for() {
     for [asked, sent, pinned] in table(
         r#"
         // Nothing, zero, or a range was asked for.
-        { "80/tcp": [{ "HostIp": "", "HostPort": "" }] }           | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }] }           | ["80/tcp"]
-        { "80/tcp": [{ "HostIp": "", "HostPort": "0" }] }          | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }] }           | ["80/tcp"]
+        { "80/tcp": [{ "HostIp": "", "HostPort": "" }] }           | { "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "32768" }, { "HostIp": "::", "HostPort": "32769" }] } | ["80/tcp"]
+        { "82/tcp": [{ "HostIp": "", "HostPort": "0" }] }          | { "82/tcp": [{ "HostIp": "", "HostPort": "32771" }] }           | ["82/tcp"]
         { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8000-8010" }] } | { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8001" }] } | ["80/tcp"]
         { "80/tcp": [{ "HostIp": "::", "HostPort": "" }] }         | { "80/tcp": [{ "HostIp": "::", "HostPort": "32769" }] }         | ["80/tcp"]
         { "53/udp": [{ "HostIp": "", "HostPort": "" }] }           | { "53/udp": [{ "HostIp": "", "HostPort": "32770" }] }           | ["53/udp"]
         // Two of one port get two numbers.
-        { "80/tcp": [{ "HostIp": "", "HostPort": "" }, { "HostIp": "", "HostPort": "" }] } | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }, { "HostIp": "", "HostPort": "32769" }] } | ["80/tcp"]
+        { "82/tcp": [{ "HostIp": "", "HostPort": "" }, { "HostIp": "", "HostPort": "" }] } | { "82/tcp": [{ "HostIp": "", "HostPort": "32771" }, { "HostIp": "", "HostPort": "32772" }] } | ["82/tcp"]
         // A number stays, and is given to none beside it.
         { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }, { "HostIp": "", "HostPort": "" }] } | { "80/tcp": [{ "HostIp": "", "HostPort": "32768" }, { "HostIp": "", "HostPort": "32769" }] } | ["80/tcp"]
         { "80/tcp": [{ "HostIp": "", "HostPort": "8080" }] }       | { "80/tcp": [{ "HostIp": "", "HostPort": "8080" }] }            | []
@@ -53,12 +59,16 @@ fn all_published_ports_keep_their_numbers() {
         assert_eq!(
             plan.create["HostConfig"]["PortBindings"],
             json!({
-                "80/tcp": [{ "HostIp": "", "HostPort": "32768" }],
+                "80/tcp": [
+                    { "HostIp": "0.0.0.0", "HostPort": "32768" },
+                    { "HostIp": "::", "HostPort": "32769" },
+                ],
                 "53/udp": [{ "HostIp": "", "HostPort": "32770" }],
+                "82/tcp": [{ "HostIp": "", "HostPort": "32771" }],
             })
         );
         assert_eq!(plan.create["HostConfig"]["PublishAllPorts"], true);
-        assert_eq!(plan.pinned, ["80/tcp", "53/udp"]);
+        assert_eq!(plan.pinned, ["80/tcp", "53/udp", "82/tcp"]);
     }
 }
 

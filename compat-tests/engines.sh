@@ -275,6 +275,26 @@ pack_mariadb() {
     pack_end "$name"
 }
 
+# Busybox with a program that stays until it is told to stop, and a file that says which of two
+# images it is: all that they differ in.
+pack_stay() {
+    local tar=$work/images/$1.tar dir=$work/images/$1
+    [[ ! -e $tar ]] || return 0
+    say "pack $1"
+    rm -rf "$dir"
+    mkdir -p "$dir/bin"
+    echo "$1" >"$dir/which"
+    # A first process is killed by no signal that it does not handle. It waits for a child, as a
+    # shell runs its traps between commands only.
+    printf '%s\n' '#!/bin/sh' "trap 'exit 0' HUP INT QUIT USR1 USR2 TERM" 'sleep 100000 &' 'wait' \
+        >"$dir/bin/stay"
+    chmod +x "$dir/bin/stay"
+    cp "$work/images/busybox.tar" "$tar.part"
+    tar -C "$dir" -rf "$tar.part" ./bin/stay ./which
+    mv "$tar.part" "$tar"
+    rm -rf "$dir"
+}
+
 load_image() {
     local address=$1 image=$2 tar=$3 change changes=()
     shift 3
@@ -286,7 +306,7 @@ load_image() {
 
 # Loads every test image into the engine at an address.
 load_images() {
-    local path="ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" redis mariadb
+    local path="ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" redis mariadb stay
     mkdir -p "$work/images"
     pack busybox "$work/root/bookworm"
     pack redis-7.0 "$work/root/bookworm" redis-server redis-cli
@@ -318,6 +338,12 @@ load_images() {
         'VOLUME /other' 'WORKDIR /tmp' 'USER 0' 'ENTRYPOINT ["env"]' \
         'CMD ["sleep","100000"]' \
         'HEALTHCHECK --interval=300ms --timeout=2s --retries=5 CMD ["true"]'
+    for stay in before after; do
+        pack_stay "$stay"
+        load_image "$1" "refit-test/$stay:latest" "$stay" "$path" 'ENV LEVEL=info GONE=image' \
+            'LABEL kind=stay org.opencontainers.image.version=1' 'EXPOSE 7000 7001/udp' \
+            'VOLUME /data' 'WORKDIR /tmp' 'USER root' 'ENTRYPOINT ["env"]' 'CMD ["stay"]'
+    done
     load_image "$1" refit-test/stubborn:latest busybox "$path" \
         'CMD ["sh","-c","trap : TERM; while :; do sleep 0.1; done"]'
 }

@@ -37,7 +37,7 @@ impl Scenario {
     }
 
     /// One request without a body, in HTTP/1.0: the answer ends with its connection.
-    fn ask(&self, method: &str, path: &str) -> Answer {
+    pub fn ask(&self, method: &str, path: &str) -> Answer {
         let engine = self.engine();
         let socket = engine.strip_prefix("unix://").expect("a socket");
         let mut stream = UnixStream::connect(socket).expect("the engine");

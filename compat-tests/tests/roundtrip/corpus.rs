@@ -2,6 +2,8 @@
 
 use crate::line::{Line, line};
 
+const MAC: &str = "the client sends none below API 1.44";
+
 /// Every line, with its number.
 pub fn corpus() -> Vec<(usize, Line)> {
     let lines = [
@@ -46,7 +48,7 @@ fn processes() -> Vec<Line> {
         line("--restart on-failure"),
         line("--restart on-failure:7 --runtime runc"),
         line("--restart no --platform linux/amd64 --isolation default"),
-        line("--runtime io.containerd.runc.v2").since((23, 0), "it came with 23.0"),
+        line("--runtime io.containerd.runc.v2"),
         line(
             "--cidfile {folder}/cid --detach --detach-keys ctrl-a --disable-content-trust \
              --pull never --quiet --sig-proxy=false",
@@ -84,12 +86,14 @@ fn resources() -> Vec<Line> {
 
 /// What it may do, and which devices it sees.
 fn security() -> Vec<Line> {
+    const ALL: &str = "before, it asked for each that the kernel knows, had or not";
     vec![
         line("--cap-add NET_ADMIN --cap-add SYS_PTRACE --cap-drop MKNOD"),
         line("--cap-drop ALL --cap-add CAP_KILL --security-opt no-new-privileges"),
-        line("--privileged --cgroupns host"),
+        line("--privileged --cgroupns host").surely_since((23, 0), ALL),
         line("--device /dev/null:/dev/nothing --device /dev/zero:/dev/zeros:r"),
-        line("--device-cgroup-rule 'c 42:* rmw' --device-cgroup-rule 'b 7:0 r' --cap-add ALL"),
+        line("--device-cgroup-rule 'c 42:* rmw' --device-cgroup-rule 'b 7:0 r'"),
+        line("--cap-add ALL").surely_since((23, 0), ALL),
         line("--gpus all").refused("needs a GPU with its driver"),
         line("--security-opt seccomp=unconfined --security-opt apparmor=unconfined"),
         line("--security-opt seccomp={folder}/seccomp.json"),
@@ -112,7 +116,7 @@ fn namespaces() -> Vec<Line> {
         line("--network host -h db-3 --ipc host --pid host"),
         line("--network host --uts host"),
         line("--network none"),
-        line("--network none --mac-address 02:42:0a:d4:00:01"),
+        line("--network none --mac-address 02:42:0a:d4:00:01").since((25, 0), MAC),
         line("--network bridge"),
         line("--network default"),
         line("--network container:{}-other").first(OTHER),
@@ -169,8 +173,8 @@ fn volumes() -> Vec<Line> {
              volume-opt=device=tmpfs",
         ),
         line("--mount type=volume,src={}-named,dst=/part,volume-subpath=sub/part")
-            .first("run --rm -v {}-named:/v busybox mkdir -p /v/sub/part")
-            .since((26, 0), "subpaths came with API 1.45"),
+            // 20.10 ignores the path.
+            .first("run --rm -v {}-named:/v busybox mkdir -p /v/sub/part"),
         line("--volumes-from {}-other").first(
             "run -d --name {}-other -v /from -v {}-named:/named:ro -v /srv:/srv:ro \
              refit-test/before",
@@ -232,8 +236,10 @@ fn networks() -> Vec<Line> {
     vec![
         line("--network {}-net").first("network create {}-net"),
         line("--net {}-net --ip 10.212.{n}.9 --network-alias cache --net-alias db").first(NET),
-        line("--network {}-net --ip 10.212.{n}.9 --mac-address 02:42:0a:d4:00:09").first(NET),
-        line("--mac-address 02:42:0a:d4:00:09"),
+        line("--network {}-net --ip 10.212.{n}.9 --mac-address 02:42:0a:d4:00:09")
+            .first(NET)
+            .since((25, 0), MAC),
+        line("--mac-address 02:42:0a:d4:00:09").since((25, 0), MAC),
         line("--network {}-net --ip6 fd00:212:{n}::9").first(SIX),
         line(
             "--network {}-net --ip 10.212.{n}.9 --link-local-ip 169.254.8.8 \
@@ -260,10 +266,12 @@ fn connections() -> Vec<Line> {
     const SEVERAL: &str = "one network alone in create below API 1.44";
     vec![
         line(
-            "--network name={}-net,alias=cache,alias=db,ip=10.212.{n}.9,\
-             mac-address=02:42:0a:d4:00:0a,driver-opt=com.example.a=b",
+            "--network name={}-net,alias=cache,alias=db,ip=10.212.{n}.9,driver-opt=com.example.a=b",
         )
         .first(NET),
+        line("--network name={}-net,ip=10.212.{n}.9,mac-address=02:42:0a:d4:00:0a")
+            .first(NET)
+            .since((25, 0), MAC),
         line(
             "--network name={}-net,driver-opt=com.docker.network.endpoint.sysctls=\
              net.ipv4.conf.IFNAME.log_martians=1",
@@ -315,11 +323,15 @@ fn ports() -> Vec<Line> {
             "-p 21{n}:80 -p 22{n}:53/udp -p 127.0.0.1:23{n}:80/tcp --expose 9000 \
              --expose 9100-9102/udp",
         ),
-        line("-p 127.0.0.1::7000"),
-        line("-p 80"),
-        line("--publish 7000 -p 7001/udp -p 80 -p 80"),
-        line("-P"),
-        line("--publish-all -p 21{n}:7000 --expose 8000-8001"),
+        line("-p 127.0.0.1::7000").ephemeral(),
+        line("-p 80").ephemeral(),
+        line("--publish 7000 -p 7001/udp -p 80").ephemeral(),
+        line("-p 80 -p 80").ephemeral().before(
+            (28, 0),
+            "since then, the second is given the first one's number",
+        ),
+        line("-P").ephemeral(),
+        line("--publish-all -p 21{n}:7000 --expose 8000-8001").ephemeral(),
         line("-p 41000-41002:8000-8002"),
         line("-p 41020-41029:80 -p 127.0.0.1:41030-41031:81-82/udp"),
         line("-p '[::1]:21{n}:80' -p 0.0.0.0:22{n}:80 -p '[::]:23{n}:81'"),

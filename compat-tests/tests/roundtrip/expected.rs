@@ -1,6 +1,6 @@
 //! What an upgrade is known to change, each with its reason. Everything else stays.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use serde_json::{Value, json};
 
@@ -22,16 +22,28 @@ pub struct Expected {
     pub why: &'static str,
     /// Whether it is just that difference, and no other at the same path.
     pub holds: fn(&Seen<'_>) -> bool,
-    /// Whether it comes to pass on an engine.
-    pub on: fn(Version) -> bool,
+    /// The first engine on which it comes to pass, and the first on which it does no more.
+    pub on: Range<Version>,
 }
 
+const ALWAYS: Range<Version> = (0, 0)..(u32::MAX, 0);
+
 const fn listed(path: &'static str, why: &'static str, holds: fn(&Seen<'_>) -> bool) -> Expected {
+    only(ALWAYS, path, why, holds)
+}
+
+/// An entry of some engines.
+const fn only(
+    on: Range<Version>,
+    path: &'static str,
+    why: &'static str,
+    holds: fn(&Seen<'_>) -> bool,
+) -> Expected {
     Expected {
         path,
         why,
         holds,
-        on: |_| true,
+        on,
     }
 }
 
@@ -41,6 +53,12 @@ const ENDPOINT: &str = "the engine makes another endpoint";
 const BY_NAME: &str = "every volume is held by name, and never filled from the image";
 const SHARED: &str =
     "on the network that all lines share, others take and free addresses meanwhile";
+
+const NAMES: &str = "it answers to its new ID; the old one is its host name";
+
+const BEFORE_25: Range<Version> = (0, 0)..(25, 0);
+const SINCE_25: Range<Version> = (25, 0)..(u32::MAX, 0);
+const SINCE_28: Range<Version> = (28, 0)..(u32::MAX, 0);
 
 /// The list.
 pub const EXPECTED: &[Expected] = &[
@@ -108,33 +126,51 @@ pub const EXPECTED: &[Expected] = &[
         SHARED,
         generated,
     ),
-    Expected {
-        on: |engine| engine >= (28, 0),
-        ..listed(
-            "/NetworkSettings/Networks/*/MacAddress",
-            "a generated one is drawn at each start",
-            generated,
-        )
-    },
-    listed(
+    only(
+        SINCE_28,
+        "/NetworkSettings/Networks/*/MacAddress",
+        "a generated one is drawn at each start",
+        generated,
+    ),
+    only(
+        SINCE_25,
         "/NetworkSettings/Networks/*/MacAddress",
         "on a further network, nothing tells a configured one from a generated one",
         |seen| !generated(seen) && !is_main(seen),
     ),
-    listed(
+    only(
+        SINCE_25,
         "/NetworkSettings/Networks/none/MacAddress",
         "there is no interface that could have it, and nothing else tells that it was asked for",
         |seen| (seen.documents[0].pointer("/Config/MacAddress")).is_none_or(|mac| mac == ""),
     ),
-    listed(
+    only(
+        SINCE_25,
         "/NetworkSettings/Networks/*/DNSNames/**",
-        "it answers to its new ID too; the old one is its host name",
+        NAMES,
         answers_to_its_id,
     ),
-    listed(
+    only(
+        BEFORE_25,
+        "/NetworkSettings/Networks/*/Aliases/**",
+        NAMES,
+        answers_to_its_id,
+    ),
+    only(
+        SINCE_25,
         "/NetworkSettings/Networks/*/Aliases",
         "no aliases either way",
         |seen| *seen.difference.was == json!([]) && seen.difference.is.is_null(),
+    ),
+    only(
+        SINCE_28,
+        "/Mounts/*/Source",
+        "the engine mounts an image anew for each container",
+        |seen| {
+            let mount = seen.difference.path.trim_end_matches("/Source");
+            let kind = seen.documents[1].pointer(&format!("{mount}/Type"));
+            kind == Some(&"image".into())
+        },
     ),
 ];
 

@@ -14,6 +14,10 @@ pub enum Taken {
     Everywhere,
     /// This one and newer ones.
     Since(Version),
+    /// This one and newer ones; of older ones, the machine decides.
+    SurelySince(Version),
+    /// All before this one.
+    Before(Version),
     /// None.
     Nowhere,
     /// The kernel decides, or the machine, and no version says how.
@@ -38,6 +42,8 @@ pub struct Line {
     /// Why not all engines take it.
     pub why: &'static str,
     is_created: bool,
+    /// Whether the engine chooses a host port.
+    pub is_ephemeral: bool,
 }
 
 /// A line that every engine takes.
@@ -50,6 +56,7 @@ pub fn line(words: &'static str) -> Line {
         taken: Taken::Everywhere,
         why: "",
         is_created: false,
+        is_ephemeral: false,
     }
 }
 
@@ -77,6 +84,16 @@ impl Line {
         self.taken(Taken::Since(version), why)
     }
 
+    /// What older engines do hangs on the machine.
+    pub fn surely_since(self, version: Version, why: &'static str) -> Self {
+        self.taken(Taken::SurelySince(version), why)
+    }
+
+    /// This engine refuses it, and newer ones.
+    pub fn before(self, version: Version, why: &'static str) -> Self {
+        self.taken(Taken::Before(version), why)
+    }
+
     /// Every engine refuses it.
     pub fn refused(self, why: &'static str) -> Self {
         self.taken(Taken::Nowhere, why)
@@ -90,6 +107,13 @@ impl Line {
     /// By `docker create` and `docker start`: `-d` refuses it.
     pub fn created(mut self) -> Self {
         self.is_created = true;
+        self
+    }
+
+    /// The engine chooses a host port, and gives it to the next one as soon as the container stops:
+    /// one such line at a time.
+    pub fn ephemeral(mut self) -> Self {
+        self.is_ephemeral = true;
         self
     }
 
@@ -162,7 +186,10 @@ impl Placed<'_> {
     }
 
     fn on_host(&self, command: &str) -> Result<(), String> {
-        let enter = "run --rm --privileged --pid host busybox nsenter -t 1 -m -- sh -c";
+        // Not all privileges, which 20.10 may be unable to give.
+        let enter = "run --rm --pid host --cap-add SYS_ADMIN --cap-add SYS_PTRACE \
+            --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+            busybox nsenter -t 1 -m -- sh -c";
         let command = command.replace("{}", &self.name);
         self.must(&[words(enter), vec![command]].concat())
     }

@@ -45,10 +45,8 @@ fn processes() -> Vec<Line> {
         // `-d` refuses it.
         line("-a stdout -a stderr").created(),
         line("--attach stdin -i").created(),
-        line("--restart on-failure"),
-        line("--restart on-failure:7 --runtime runc"),
-        line("--restart no --platform linux/amd64 --isolation default"),
-        line("--runtime io.containerd.runc.v2"),
+        line("--restart on-failure --runtime io.containerd.runc.v2"),
+        line("--restart on-failure:7 --runtime runc --platform linux/amd64 --isolation default"),
         line(
             "--cidfile {folder}/cid --detach --detach-keys ctrl-a --disable-content-trust \
              --pull never --quiet --sig-proxy=false",
@@ -61,22 +59,25 @@ fn resources() -> Vec<Line> {
     const REAL_TIME: &str = "needs a kernel with real-time group scheduling, and time left";
     const WINDOWS: &str = "Windows only";
     vec![
-        line("-m 64m --memory-swap 128m --memory-reservation 32m"),
-        line("--memory 64m --memory-swap -1 --oom-kill-disable --oom-score-adj 500"),
+        line(
+            "-m 64m --memory-swap 128m --memory-reservation 32m -c 512 --cpuset-cpus 0 \
+             --cpuset-mems 0 --pids-limit 200 --cgroup-parent /refit-test --cgroupns private",
+        ),
+        line(
+            "--memory 64m --memory-swap -1 --oom-kill-disable --oom-score-adj 500 --cpu-shares 256 \
+             --cpu-period 50000 --cpu-quota 25000 --pids-limit -1",
+        ),
         line("-m 64m --memory-swappiness 50").kernel("control groups v2 have none"),
         line("--kernel-memory 64m").kernel("control groups v1 of some kernels have it"),
-        line("-c 512 --cpuset-cpus 0 --cpuset-mems 0 --pids-limit 200"),
-        line("--cpu-shares 256 --cpu-period 50000 --cpu-quota 25000 --pids-limit -1"),
         line("--cpus 0.5 --ulimit nofile=1000:2000 --ulimit core=0 --shm-size 32m"),
         line("--cpu-rt-period 1000000").kernel(REAL_TIME),
         line("--cpu-rt-runtime 950000").kernel(REAL_TIME),
-        line("--blkio-weight 300 --blkio-weight-device {block}:200"),
         line(
-            "--device-read-bps {block}:1mb --device-write-bps {block}:2mb \
-             --device-read-iops {block}:100 --device-write-iops {block}:200",
+            "--blkio-weight 300 --blkio-weight-device {block}:200 --device-read-bps {block}:1mb \
+             --device-write-bps {block}:2mb --device-read-iops {block}:100 \
+             --device-write-iops {block}:200",
         ),
         line("--storage-opt size=1G").kernel("needs a file system with project quotas"),
-        line("--cgroup-parent /refit-test --cgroupns private"),
         line("--cpu-count 1").refused(WINDOWS),
         line("--cpu-percent 50").refused(WINDOWS),
         line("--io-maxbandwidth 1m").refused(WINDOWS),
@@ -91,14 +92,18 @@ fn security() -> Vec<Line> {
         line("--cap-add NET_ADMIN --cap-add SYS_PTRACE --cap-drop MKNOD"),
         line("--cap-drop ALL --cap-add CAP_KILL --security-opt no-new-privileges"),
         line("--privileged --cgroupns host").surely_since((23, 0), ALL),
-        line("--device /dev/null:/dev/nothing --device /dev/zero:/dev/zeros:r"),
-        line("--device-cgroup-rule 'c 42:* rmw' --device-cgroup-rule 'b 7:0 r'"),
+        line(
+            "--device /dev/null:/dev/nothing --device /dev/zero:/dev/zeros:r \
+             --device-cgroup-rule 'c 42:* rmw' --device-cgroup-rule 'b 7:0 r'",
+        ),
         line("--cap-add ALL").surely_since((23, 0), ALL),
         line("--gpus all").refused("needs a GPU with its driver"),
         line("--security-opt seccomp=unconfined --security-opt apparmor=unconfined"),
-        line("--security-opt seccomp={folder}/seccomp.json"),
-        line("--security-opt systempaths=unconfined --security-opt label=disable"),
-        line("--security-opt label=user:alice --security-opt label=level:s0"),
+        line("--security-opt seccomp={folder}/seccomp.json --security-opt label=disable"),
+        line(
+            "--security-opt systempaths=unconfined --security-opt label=user:alice \
+             --security-opt label=level:s0",
+        ),
     ]
 }
 
@@ -107,9 +112,8 @@ fn namespaces() -> Vec<Line> {
     const OTHER: &str = "run -d --name {}-other --ipc shareable refit-test/before";
     vec![
         line("--ipc private --userns host"),
-        line("--ipc none"),
+        line("--ipc none --no-healthcheck"),
         line("--ipc shareable --sysctl net.core.somaxconn=512 --sysctl kernel.msgmax=4096"),
-        line("--ipc host --pid host"),
         line("--ipc container:{}-other --pid container:{}-other").first(OTHER),
         line("--uts host"),
         line("--network host"),
@@ -128,14 +132,16 @@ fn namespaces() -> Vec<Line> {
 /// Log drivers and health checks.
 fn logs_and_health() -> Vec<Line> {
     vec![
-        line("--log-driver json-file --log-opt max-size=1m --log-opt max-file=3 --log-opt tag=t"),
+        line(
+            "--log-driver json-file --log-opt max-size=1m --log-opt max-file=3 --log-opt tag=t \
+             --log-opt mode=non-blocking --log-opt max-buffer-size=1m",
+        ),
         line("--log-driver local --log-opt max-size=2m --log-opt compress=false"),
         line("--log-driver none"),
         line("--log-driver syslog --log-opt syslog-address=udp://127.0.0.1:514"),
         line("--log-driver gelf --log-opt gelf-address=udp://127.0.0.1:12201"),
         line("--log-driver fluentd --log-opt fluentd-async=true --log-opt labels=kind"),
         line("--log-driver journald").kernel("needs systemd's journal"),
-        line("--log-opt mode=non-blocking --log-opt max-buffer-size=1m"),
         line(
             "--health-cmd true --health-interval 200ms --health-timeout 2s --health-retries 4 \
              --health-start-period 5s",
@@ -145,7 +151,6 @@ fn logs_and_health() -> Vec<Line> {
              --health-start-interval 200ms",
         )
         .since((25, 0), "the start interval came with API 1.44"),
-        line("--no-healthcheck"),
         // Without a command there is no check.
         line("--health-interval 1s --health-retries 2"),
     ]
@@ -156,7 +161,6 @@ fn volumes() -> Vec<Line> {
     vec![
         line("-v /anonymous -v /data"),
         line("--mount type=volume,dst=/anonymous --mount type=volume,dst=/data"),
-        line("-v {}-named:/data"),
         line("-v {}-named:/data:ro -v {}-two:/two:nocopy -v {}-three:/three:ro,z"),
         line("--volume-driver local -v {}-named:/named -v /anonymous --volume /trailing/"),
         line("-v {}-named:/one -v {}-named:/two:ro -v {}-named:/one/below"),
@@ -234,11 +238,8 @@ const OTHER: &str = "run -d --name {}-other --network {}-net --ip 10.212.{n}.100
 /// Addresses and names.
 fn networks() -> Vec<Line> {
     vec![
-        line("--network {}-net").first("network create {}-net"),
+        line("--network {}-net --dns-search . --dns 1.1.1.1").first("network create {}-net"),
         line("--net {}-net --ip 10.212.{n}.9 --network-alias cache --net-alias db").first(NET),
-        line("--network {}-net --ip 10.212.{n}.9 --mac-address 02:42:0a:d4:00:09")
-            .first(NET)
-            .since((25, 0), MAC),
         line("--mac-address 02:42:0a:d4:00:09").since((25, 0), MAC),
         line("--network {}-net --ip6 fd00:212:{n}::9").first(SIX),
         line(
@@ -252,12 +253,11 @@ fn networks() -> Vec<Line> {
         line("--network {}-net --link {}-other:db --link {}-other:store")
             .first(NET)
             .first(OTHER),
-        line("--add-host db:10.0.0.1 --add-host six:fd00::1 --add-host gateway:host-gateway"),
         line(
-            "--dns 10.0.0.53 --dns 10.0.0.54 --dns-option ndots:2 --dns-opt rotate \
+            "--add-host db:10.0.0.1 --add-host six:fd00::1 --add-host gateway:host-gateway \
+             --dns 10.0.0.53 --dns 10.0.0.54 --dns-option ndots:2 --dns-opt rotate \
              --dns-search example.org",
         ),
-        line("--network {}-net --dns-search . --dns 1.1.1.1").first(NET),
     ]
 }
 
@@ -332,8 +332,7 @@ fn ports() -> Vec<Line> {
         ),
         line("-P").ephemeral(),
         line("--publish-all -p 21{n}:7000 --expose 8000-8001").ephemeral(),
-        line("-p 41000-41002:8000-8002"),
-        line("-p 41020-41029:80 -p 127.0.0.1:41030-41031:81-82/udp"),
+        line("-p 41000-41002:8000-8002 -p 41020-41029:80 -p 127.0.0.1:41030-41031:81-82/udp"),
         line("-p '[::1]:21{n}:80' -p 0.0.0.0:22{n}:80 -p '[::]:23{n}:81'"),
     ]
 }

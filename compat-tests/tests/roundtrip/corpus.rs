@@ -35,7 +35,7 @@ fn processes() -> Vec<Line> {
         line("-e LEVEL=info -e PATH=/usr/bin:/bin -e TWICE=1 -e TWICE=2"),
         line("--env-file {folder}/env -e LEVEL=trace -l owner=alice -l kind=mine --label empty"),
         line("--label-file {folder}/labels"),
-        line("--annotation io.example.note=kept").since((25, 0), "it came with API 1.43"),
+        line("--annotation io.example.note=kept").since((24, 0), "it came with API 1.43"),
         line("-u 1000:1000 -w / --group-add 7 --group-add 8"),
         line("--user 0 --workdir /srv/new --hostname db-2.example.org"),
         line("-h db-1 --domainname example.org --init --stop-signal SIGTERM --stop-timeout 7"),
@@ -87,16 +87,16 @@ fn resources() -> Vec<Line> {
 
 /// What it may do, and which devices it sees.
 fn security() -> Vec<Line> {
-    const ALL: &str = "before, it asked for each that the kernel knows, had or not";
+    const ALL: &str = "20.10 asks for each that the kernel knows, had or not";
     vec![
         line("--cap-add NET_ADMIN --cap-add SYS_PTRACE --cap-drop MKNOD"),
         line("--cap-drop ALL --cap-add CAP_KILL --security-opt no-new-privileges"),
-        line("--privileged --cgroupns host").surely_since((23, 0), ALL),
+        line("--privileged --cgroupns host").surely_since((26, 1), ALL),
         line(
             "--device /dev/null:/dev/nothing --device /dev/zero:/dev/zeros:r \
              --device-cgroup-rule 'c 42:* rmw' --device-cgroup-rule 'b 7:0 r'",
         ),
-        line("--cap-add ALL").surely_since((23, 0), ALL),
+        line("--cap-add ALL").surely_since((26, 1), ALL),
         line("--gpus all").refused("needs a GPU with its driver"),
         line("--security-opt seccomp=unconfined --security-opt apparmor=unconfined"),
         line("--security-opt seccomp={folder}/seccomp.json --security-opt label=disable"),
@@ -326,10 +326,9 @@ fn ports() -> Vec<Line> {
         line("-p 127.0.0.1::7000").ephemeral(),
         line("-p 80").ephemeral(),
         line("--publish 7000 -p 7001/udp -p 80").ephemeral(),
-        line("-p 80 -p 80").ephemeral().before(
-            (28, 0),
-            "since then, the second is given the first one's number",
-        ),
+        line("-p 80 -p 80")
+            .ephemeral()
+            .before((28, 0), "28.5 finds the second address in use"),
         line("-P").ephemeral(),
         line("--publish-all -p 21{n}:7000 --expose 8000-8001").ephemeral(),
         line("-p 41000-41002:8000-8002 -p 41020-41029:80 -p 127.0.0.1:41030-41031:81-82/udp"),

@@ -12,6 +12,8 @@ pub struct Seen<'a> {
     pub documents: [&'a Value; 2],
     /// What was typed.
     pub typed: &'a str,
+    /// What the answer warned of.
+    pub warnings: &'a str,
     pub difference: &'a Difference<'a>,
 }
 
@@ -133,10 +135,13 @@ pub const EXPECTED: &[Expected] = &[
         generated,
     ),
     only(
-        SINCE_25,
+        SINCE_28,
         "/NetworkSettings/Networks/*/MacAddress",
         "on a further network, nothing tells a configured one from a generated one",
-        |seen| both(seen) && is_typed(seen) && !is_main(seen),
+        |seen| {
+            let warning = format!("the MAC address on network {}", network(seen));
+            both(seen) && is_typed(seen) && !is_main(seen) && seen.warnings.contains(&warning)
+        },
     ),
     only(
         SINCE_25,
@@ -217,7 +222,13 @@ fn is_main(seen: &Seen<'_>) -> bool {
     let mode = seen.documents[0]
         .pointer("/HostConfig/NetworkMode")
         .map_or("", text);
-    mode == seen.difference.path.split('/').nth(3).unwrap_or_default()
+    mode == network(seen)
+}
+
+/// The network that it is about.
+fn network<'a>(seen: &Seen<'a>) -> &'a str {
+    let mut segments = seen.difference.path.split('/');
+    segments.nth(3).unwrap_or_default()
 }
 
 /// The list has the new short ID where it had the old one, which may be the host name besides.

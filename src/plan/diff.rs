@@ -51,6 +51,14 @@ impl fmt::Display for Because {
     }
 }
 
+/// The fields of which zero or false is another thing than nothing: stop at once, no init whatever the
+/// engine's default is, never swap.
+const ZERO_SAYS: [&str; 3] = [
+    "StopTimeout",
+    "HostConfig.Init",
+    "HostConfig.MemorySwappiness",
+];
+
 /// The parts of a create body that are no part of `Config`.
 const PARTS: [&str; 3] = ["Image", "HostConfig", "NetworkingConfig"];
 
@@ -141,7 +149,7 @@ impl<'a> Diff<'a> {
                     Because::FromRequest
                 } else if field == "Labels" && key == COMPOSE_IMAGE {
                     Because::NewImageDefault
-                } else if says(&sent, key) {
+                } else if says(&field, &sent, key) {
                     Because::Kept
                 } else if theirs.contains_key(key) || base.contains_key(key) {
                     Because::NewImageDefault
@@ -220,7 +228,9 @@ fn compare(
 ) -> Vec<Change> {
     keys(from, to)
         .iter()
-        .filter(|key| from.get(*key) != to.get(*key) && (says(from, key) || says(to, key)))
+        .filter(|key| {
+            from.get(*key) != to.get(*key) && (says(path, from, key) || says(path, to, key))
+        })
         .map(|key| Change {
             path: match key.as_str() {
                 "" => path.to_owned(),
@@ -233,10 +243,15 @@ fn compare(
         .collect()
 }
 
-/// Whether something is said of a key.
-fn says(map: &Object, key: &str) -> bool {
+/// Whether something is said of a key of the field at `path`.
+fn says(path: &str, map: &Object, key: &str) -> bool {
     let value = map.get(key);
-    value.is_some() && !(key.is_empty() && is_nothing(value))
+    let is_nothing = if ZERO_SAYS.contains(&path) {
+        value.is_none_or(Value::is_null)
+    } else {
+        is_nothing(value)
+    };
+    value.is_some() && !(key.is_empty() && is_nothing)
 }
 
 /// A field that is compared as a whole, under the empty key.

@@ -214,6 +214,14 @@ fn a_plan_knows_whether_it_changes_anything() {
         { "StopSignal": null, "HostConfig": { "Memory": 0 } }           | false
         { "HostConfig": { "Memory": 67108864 } }                        | true
         { "Env": ["TZ=UTC"] }                                           | true
+        // What is so already, by whatever default.
+        { "Cmd": ["nginx", "-g", "daemon off;"] }                       | false
+        { "Labels": { "version": "1.27" }, "User": "" }                 | false
+        { "Env": ["NGINX_VERSION=1.27"], "Tty": false }                 | false
+        { "HostConfig": { "CapAdd": [], "CpuShares": 0 } }              | false
+        // Zero says something here.
+        { "StopTimeout": 0 }                                            | true
+        { "HostConfig": { "Init": false } }                             | true
         { "NetworkingConfig": { "EndpointsConfig": { "other": {} } } }  | true
         "#,
     ) {

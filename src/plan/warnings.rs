@@ -6,7 +6,6 @@ use super::{
     Inputs, Object, Replacement,
     config::variable,
     entries,
-    fields::{Part, Policy},
     merged::{is_nothing, merged},
     mounts::{self, Kind, Mounted},
     patch,
@@ -48,27 +47,19 @@ pub(super) fn warnings(inputs: &Inputs<'_>, wanted: &Replacement) -> Vec<String>
 /// What is asked to be taken away although the new image has it: create adds it back.
 pub(super) fn unmet(inputs: &Inputs<'_>) -> Vec<String> {
     let theirs = inputs.theirs();
-    let mut unmet = Vec::new();
-    for (field, patch) in inputs.patch {
-        let is_by_key = Part::Config.policy(field) == Policy::ImageDefaultByKey;
-        let patch = patch.as_object().filter(|_| is_by_key);
-        let removed = patch
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| value.is_null());
-        for (key, _) in removed {
-            if theirs
-                .get(field)
-                .is_some_and(|theirs| theirs.get(key).is_some())
-            {
-                unmet.push(format!(
-                    "{field}.{key}: the new image has it, and what an image has, no container can \
-                     leave out"
-                ));
-            }
-        }
-    }
-    unmet
+    let of_field = |field: &'static str| {
+        let in_image = entries(theirs.get(field));
+        let mut asked = entries(inputs.patch.get(field));
+        asked.retain(|key, value| value.is_null() && in_image.contains_key(key));
+        asked.into_iter().map(move |(key, _)| {
+            format!(
+                "{field}.{key}: the new image has it, and what an image has, no container can \
+                 leave out"
+            )
+        })
+    };
+    let fields = ["Labels", "ExposedPorts", "Volumes"].into_iter();
+    fields.flat_map(of_field).collect()
 }
 
 struct Sides<'a> {
@@ -150,7 +141,8 @@ impl Sides<'_> {
                 .get("User")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            if user.is_empty() { "root" } else { user }.to_owned()
+            let is_root = matches!(user, "" | "0" | "0:0");
+            if is_root { "root" } else { user }.to_owned()
         };
         let (was, is) = (user(&self.mine), user(&self.will));
         let mounted = mounts::mounted(&self.host);

@@ -41,7 +41,7 @@ impl HostPort {
 
 /// The first host port of a `HostConfig` that one of the running containers among `others` (as `GET
 /// /containers/json` prints them) has, with that container's name. A port that the engine chooses
-/// clashes with none.
+/// clashes with none, and without a network of its own a container publishes nothing.
 pub(super) fn clash(host_config: &Value, others: &[Value]) -> Option<(String, String)> {
     let wanted = wanted(host_config);
     others.iter().find_map(|summary| {
@@ -57,6 +57,10 @@ pub(super) fn clash(host_config: &Value, others: &[Value]) -> Option<(String, St
 }
 
 fn wanted(host_config: &Value) -> Vec<HostPort> {
+    let mode = text(host_config, "/NetworkMode");
+    if matches!(mode, "host" | "none") || mode.starts_with("container:") {
+        return Vec::new();
+    }
     let bindings = host_config.get("PortBindings").and_then(Value::as_object);
     let of_port = |(port, bindings): (&String, &Value)| {
         let (_, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
@@ -135,5 +139,10 @@ mod tests {
             );
         }
         assert_eq!(clash(&json!({ "PortBindings": null }), &others), None);
+        for mode in ["host", "none", "container:web"] {
+            let bindings = json!({ "80/tcp": [{ "HostPort": "8081" }] });
+            let host = json!({ "NetworkMode": mode, "PortBindings": bindings });
+            assert_eq!(clash(&host, &others), None, "{mode}");
+        }
     }
 }

@@ -82,7 +82,7 @@ fn another_user_is_told_where_there_are_files() {
         .container("/Mounts", json!([volume_at("data", "/data")]));
     let [warning] = about(&with_data, "the user").try_into().expect("one");
     assert!(warning.contains("was root, and is me"), "{warning}");
-    let kept = with_data.patch(json!({ "User": "root" }));
+    let kept = with_data.patch(json!({ "User": "0" }));
     assert_eq!(about(&kept, "the user"), [""; 0]);
 }
 
@@ -163,8 +163,12 @@ fn compose_is_told_of_where_its_file_says_something_else() {
 /// Create adds back what the image has.
 #[test]
 fn what_only_an_image_can_leave_out_is_told() {
-    let patch = json!({ "Labels": { "version": null, "tier": null, "maintainer": "me" } });
+    let patch = json!({
+        "Labels": { "version": null, "tier": null, "maintainer": "me" },
+        "Healthcheck": { "Interval": null },
+    });
     let case = Case::new().mine("Labels", json!({ "version": "1.27", "tier": "web" }));
+    let case = theirs(case, "Healthcheck", json!({ "Interval": 1 }));
     let [unmet] = case.patch(patch).plan().unmet.try_into().expect("one");
     assert!(unmet.starts_with("Labels.version: "), "{unmet}");
 }

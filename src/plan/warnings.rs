@@ -110,10 +110,12 @@ impl Sides<'_> {
             let mine = self.mine.get(field);
             mine == self.base.get(field) && !is_nothing(mine) && mine != self.will.get(field)
         };
+        // Another user may have a warning of its own.
+        let is_told = |field: &str| field == "User" && !self.user().is_empty();
         let patched = |field: &str| self.inputs.patch.contains_key(field);
         let fields = WHOLE
             .into_iter()
-            .filter(|field| followed(field) && !patched(field));
+            .filter(|field| followed(field) && !patched(field) && !is_told(field));
         let fields = fields.map(str::to_owned);
         let value_of = |env: &[Value], name: &str| {
             let entry = env.iter().rfind(|entry| variable(entry) == name);

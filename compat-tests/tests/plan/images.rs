@@ -174,3 +174,44 @@ fn a_platform_that_is_missing_is_pulled_for() {
         scenario.forget_image(&image);
     }
 }
+
+/// `rmi -f` takes even the image of a stopped container.
+#[test]
+fn of_an_image_that_is_gone_everything_is_kept_and_it_is_said() {
+    let scenario = Scenario::new("image-gone");
+    let name = scenario.named("job");
+    let image = scenario.build(
+        "image",
+        &[],
+        "ENV FROM_IMAGE=1\nLABEL from=image\nCMD sleep 1000",
+    );
+    scenario.docker(&[
+        "create",
+        &scenario.label(),
+        "--name",
+        &name,
+        "-e",
+        "MINE=1",
+        &image,
+    ]);
+    scenario.docker(&["rmi", "-f", &image]);
+    let path = format!("/containers/{name}/upgrade?pull=never");
+    let dry = scenario.post(&format!("{path}&dryRun=1"), &patch("redis:8.0"));
+    let upgraded = scenario.post(&path, &patch("redis:8.0"));
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    let warnings = upgraded.warnings();
+    assert!(
+        warnings.iter().any(|warning| warning.contains("is gone")),
+        "{warnings:?}"
+    );
+    assert_eq!(dry.warnings(), warnings);
+    let env = scenario.inspect(&name, "/Config/Env").to_string();
+    for variable in ["MINE=1", "FROM_IMAGE=1", "REDIS_VERSION=8.0"] {
+        assert!(env.contains(variable), "{variable}: {env}");
+    }
+    assert_eq!(scenario.inspect(&name, "/Config/Labels/from"), "image");
+    assert_eq!(scenario.inspect(&name, "/Config/Image"), "redis:8.0");
+    // Its own image can't be resolved again.
+    let again = scenario.post(&path, &patch(&image));
+    assert_eq!(again.status, 404, "{}", again.text);
+}

@@ -3,6 +3,7 @@
 mod fields;
 mod images;
 mod volumes;
+mod warned;
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@
 //! While an original exists, the upgrade is not committed.
 
 mod admission;
+mod answer;
 mod clash;
 pub mod decide;
 mod image;
@@ -13,6 +14,7 @@ mod look;
 pub mod marker;
 mod outcome;
 mod own;
+mod planning;
 mod reach;
 mod reconcile;
 mod setback;

@@ -4,24 +4,20 @@
 //! touched. Whatever fails afterwards is a [`Setback`], from which [`Attempt::roll_back`] brings the
 //! original back.
 
-use std::{
-    collections::HashSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tracing::info;
 
 use super::{
-    Progress, admission,
-    clash::clash,
+    Progress, admission, answer,
     decide::{Rest, Verdict},
     image,
     locks::Lock,
-    look::{observe, text},
+    look::observe,
     marker::{Marker, RunState},
-    outcome::{Cause, Ending, Failure, Incarnation, Outcome, Preview, Request, Rollback, Step},
-    reach,
+    outcome::{Cause, Ending, Failure, Incarnation, Outcome, Request, Rollback, Step},
+    planning, reach,
     setback::{Attempt, Setback},
     verify,
 };
@@ -61,17 +57,21 @@ impl Transaction<'_> {
         // The pull may have taken long, and its owner may have changed the container meanwhile.
         let original = admission::admit(self.engine, id).await?;
         self.lock.extend(&original.name);
-        let plan = self
-            .plan(&original, old_image.as_ref(), &reference, &new_image)
-            .await?;
+        self.announce(Step::Plan, &original.name);
+        let images = planning::Images {
+            old: old_image.as_ref(),
+            new: &new_image,
+            reference: &reference,
+        };
+        let plan = planning::plan(self.engine, self.request, &original, &images).await?;
         let is_due = plan.changed || self.request.force;
         if self.request.dry_run {
-            return Ok(Ending::Planned(preview(
-                &original, plan, &reference, is_due,
-            )));
+            let preview = answer::preview(&original, plan, &reference, is_due);
+            return Ok(Ending::Planned(preview));
         }
         if !is_due {
-            return Ok(Ending::Upgraded(unchanged(&original, plan, &reference)));
+            let unchanged = answer::unchanged(&original, plan, &reference);
+            return Ok(Ending::Upgraded(unchanged));
         }
         let marker = Marker::new(&self.id, &original, self.request, &plan.pinned);
         let attempt = Attempt {
@@ -99,19 +99,12 @@ impl Transaction<'_> {
                         image: reference,
                         image_id: plan::image_id(&new_image),
                     },
-                    previous: incarnation(&original),
+                    previous: answer::incarnation(&original),
                     name: original.name,
                     changed: true,
                     running,
                     downtime,
-                    warnings: [
-                        plan.warnings,
-                        plan.unmet,
-                        pinned(&plan.pinned),
-                        replacement.warnings,
-                        moved,
-                    ]
-                    .concat(),
+                    warnings: [answer::warnings(plan), replacement.warnings, moved].concat(),
                 }))
             }
             Err(setback) => Err(attempt.roll_back(Some(replacement.id), setback).await),
@@ -133,82 +126,6 @@ impl Transaction<'_> {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(Failure::of_engine(Step::Plan, &error)),
         }
-    }
-
-    async fn plan(
-        &self,
-        original: &Container,
-        old_image: Option<&Value>,
-        reference: &str,
-        new_image: &Value,
-    ) -> Result<Plan, Failure> {
-        self.announce(Step::Plan, &original.name);
-        let refused = |error: EngineError| Failure::of_engine(Step::Plan, &error);
-        let mut others = self.engine.list_containers().await.map_err(refused)?;
-        others.retain(|other| text(other, "/Id") != original.id);
-        let plan = plan::compute(&plan::Inputs {
-            api: self.engine.api_version().await.map_err(refused)?,
-            container: &original.document,
-            old_image,
-            new_image,
-            reference,
-            patch: &self.request.patch,
-            renewed: &self.renewed(&original.document, &others),
-        })
-        .map_err(|refusal| {
-            let cause = match refusal {
-                plan::Refusal::Patch(_) => Cause::BadRequest,
-                plan::Refusal::Malformed(_) => Cause::Failed,
-            };
-            Failure::untouched(cause, Step::Plan, refusal.to_string())
-        })?;
-        if plan.create.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true)) {
-            return Err(Failure::untouched(
-                Cause::BadRequest,
-                Step::Plan,
-                "HostConfig.AutoRemove: the engine would delete a replacement that fails, and \
-                 with it what is needed to go back",
-            ));
-        }
-        // The engine notices a port that is taken, a missing network, and a missing container whose
-        // namespace is to be joined, only at start.
-        if RunState::of(original.status) != RunState::Stopped
-            && let Some((port, name)) = clash(&plan.create["HostConfig"], &others)
-        {
-            return Err(Failure::untouched(
-                Cause::Conflict,
-                Step::Plan,
-                format!("port {port} of the host is published by {name}"),
-            ));
-        }
-        for network in &plan.networks {
-            self.engine
-                .inspect_network(network)
-                .await
-                .map_err(refused)?;
-        }
-        for mode in ["NetworkMode", "IpcMode", "PidMode"] {
-            let mode = text(&plan.create, &format!("/HostConfig/{mode}"));
-            if let Some(joined) = mode.strip_prefix("container:") {
-                observe(self.engine, joined).await.map_err(refused)?;
-            }
-        }
-        Ok(plan)
-    }
-
-    /// The volumes that give way to new ones: none that another container has, too (of
-    /// `VolumesFrom`, or by its name).
-    fn renewed(&self, original: &Value, others: &[Value]) -> Vec<String> {
-        if !self.request.renew_volumes {
-            return Vec::new();
-        }
-        let mounts = others
-            .iter()
-            .filter_map(|other| other.get("Mounts")?.as_array());
-        let shared: HashSet<&str> = mounts.flatten().map(|mount| text(mount, "/Name")).collect();
-        let mut renewed = plan::anonymous_volumes(original);
-        renewed.retain(|volume| !shared.contains(volume.as_str()));
-        renewed
     }
 
     /// Creates the replacement, complete but for its name, and sees that it is of the image that
@@ -391,71 +308,5 @@ impl Transaction<'_> {
     {
         self.announce(step, &marker.original.name);
         call.await.map_err(|error| Setback::of(step, &error))
-    }
-}
-
-fn pinned(ports: &[String]) -> Vec<String> {
-    let warning = |port| {
-        format!("port {port} keeps the host port that the engine chose, and is pinned to it now")
-    };
-    ports.iter().map(warning).collect()
-}
-
-fn incarnation(container: &Container) -> Incarnation {
-    Incarnation {
-        id: container.id.clone(),
-        image: container.image.clone(),
-        image_id: container.image_id.clone(),
-    }
-}
-
-/// What the steps from create on would do.
-fn preview(original: &Container, plan: Plan, reference: &str, is_due: bool) -> Preview {
-    let runs = RunState::of(original.status) != RunState::Stopped;
-    let steps = [
-        (Step::Create, true),
-        (Step::Disarm, original.restart_policy.resurrects()),
-        (Step::Stop, runs),
-        (Step::Park, true),
-        (Step::Rename, true),
-        (Step::Start, runs),
-        (Step::Verify, runs),
-        (Step::Commit, true),
-    ];
-    let taken = steps.iter().filter(|(_, is_taken)| is_due && *is_taken);
-    Preview {
-        changed: plan.changed,
-        create: plan.whole_create(),
-        steps: taken.map(|(step, _)| *step).collect(),
-        warnings: if is_due {
-            [plan.warnings, plan.unmet, pinned(&plan.pinned)].concat()
-        } else {
-            [plan.unmet, other_reference(original, reference)].concat()
-        },
-        diff: if is_due { plan.diff } else { Vec::new() },
-    }
-}
-
-/// Of a container that is left as it is, the image keeps the name that it was created by.
-fn other_reference(original: &Container, reference: &str) -> Vec<String> {
-    let is = &original.image;
-    let warning = || {
-        format!(
-            "{reference} is the image that it runs already, by the name {is}, which stays (force \
-             changes it)"
-        )
-    };
-    (is != reference).then(warning).into_iter().collect()
-}
-
-fn unchanged(original: &Container, plan: Plan, reference: &str) -> Outcome {
-    Outcome {
-        current: incarnation(original),
-        previous: incarnation(original),
-        name: original.name.clone(),
-        changed: false,
-        running: RunState::of(original.status) == RunState::Running,
-        downtime: Duration::ZERO,
-        warnings: [plan.unmet, other_reference(original, reference)].concat(),
     }
 }

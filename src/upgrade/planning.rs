@@ -1,0 +1,115 @@
+//! From the request to a plan that can be carried out: what the engine would notice only at start is
+//! looked for here, before the original is stopped.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::{
+    clash::clash,
+    look::{observe, text},
+    marker::RunState,
+    outcome::{Cause, Failure, Request, Step},
+};
+use crate::{
+    engine::{Container, Engine, EngineError},
+    plan::{self, Plan},
+};
+
+/// The images of an upgrade.
+pub(super) struct Images<'a> {
+    /// The original's; `None` where it is gone.
+    pub old: Option<&'a Value>,
+    /// The replacement's.
+    pub new: &'a Value,
+    /// What the new one is called.
+    pub reference: &'a str,
+}
+
+/// Plans.
+///
+/// # Errors
+/// [`Failure`] at step plan, if the request does not fit, or the replacement could not start; nothing
+/// was touched.
+pub(super) async fn plan(
+    engine: &dyn Engine,
+    request: &Request,
+    original: &Container,
+    images: &Images<'_>,
+) -> Result<Plan, Failure> {
+    let mut others = engine.list_containers().await.map_err(refused)?;
+    others.retain(|other| text(other, "/Id") != original.id);
+    let renewed = if request.renew_volumes {
+        own_anonymous_volumes(&original.document, &others)
+    } else {
+        Vec::new()
+    };
+    let plan = plan::compute(&plan::Inputs {
+        api: engine.api_version().await.map_err(refused)?,
+        container: &original.document,
+        old_image: images.old,
+        new_image: images.new,
+        reference: images.reference,
+        patch: &request.patch,
+        renewed: &renewed,
+    })
+    .map_err(|refusal| {
+        let cause = match refusal {
+            plan::Refusal::Patch(_) => Cause::BadRequest,
+            plan::Refusal::Malformed(_) => Cause::Failed,
+        };
+        Failure::untouched(cause, Step::Plan, refusal.to_string())
+    })?;
+    if plan.create.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true)) {
+        return Err(Failure::untouched(
+            Cause::BadRequest,
+            Step::Plan,
+            "HostConfig.AutoRemove: the engine would delete a replacement that fails, and with it \
+             what is needed to go back",
+        ));
+    }
+    for network in &plan.networks {
+        engine.inspect_network(network).await.map_err(refused)?;
+    }
+    if RunState::of(original.status) != RunState::Stopped {
+        can_start(engine, &plan.create["HostConfig"], &others).await?;
+    }
+    Ok(plan)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn refused(error: EngineError) -> Failure {
+    Failure::of_engine(Step::Plan, &error)
+}
+
+/// The anonymous volumes that no other container has, too (of `VolumesFrom`, or by their names).
+fn own_anonymous_volumes(original: &Value, others: &[Value]) -> Vec<String> {
+    let mounts = others
+        .iter()
+        .filter_map(|other| other.get("Mounts")?.as_array());
+    let shared: HashSet<&str> = mounts.flatten().map(|mount| text(mount, "/Name")).collect();
+    let mut own = plan::anonymous_volumes(original);
+    own.retain(|volume| !shared.contains(volume.as_str()));
+    own
+}
+
+/// Sees that the host ports are free, and that the containers are there whose namespaces are joined.
+async fn can_start(
+    engine: &dyn Engine,
+    host_config: &Value,
+    others: &[Value],
+) -> Result<(), Failure> {
+    if let Some((port, name)) = clash(host_config, others) {
+        return Err(Failure::untouched(
+            Cause::Conflict,
+            Step::Plan,
+            format!("port {port} of the host is published by {name}"),
+        ));
+    }
+    for mode in ["/NetworkMode", "/IpcMode", "/PidMode"] {
+        if let Some(joined) = text(host_config, mode).strip_prefix("container:") {
+            observe(engine, joined).await.map_err(refused)?;
+        }
+    }
+    Ok(())
+}

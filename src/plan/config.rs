@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     MARKER_LABEL, Object,
     fields::{Part, Policy},
+    mounts::clean,
 };
 
 /// The label in which compose records the ID of the image that a container was made from.
@@ -24,7 +25,7 @@ pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Obj
     for field in mine.keys() {
         match Part::Config.policy(field) {
             Policy::Variables => env(&mut config, base),
-            Policy::ImageDefault if mine.get(field) == base.get(field) => {
+            Policy::ImageDefault if is_default(field, mine, base) => {
                 config.shift_remove(field);
             }
             Policy::ImageDefaultByKey => by_key(&mut config, base, field),
@@ -38,6 +39,16 @@ pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Obj
         labels.shift_remove(MARKER_LABEL);
     }
     config
+}
+
+/// Whether a whole value is the image's. Docker 20.10 cleans the path of a container's `WorkingDir`,
+/// and not that of an image's.
+pub(super) fn is_default(field: &str, mine: &Object, base: &Object) -> bool {
+    let path = |config: &Object| {
+        let path = config.get(field)?.as_str()?;
+        (field == "WorkingDir" && !path.is_empty()).then(|| clean(path))
+    };
+    mine.get(field) == base.get(field) || path(mine).is_some_and(|mine| Some(mine) == path(base))
 }
 
 /// Makes compose's own record of the image true, where there is one.

@@ -10,6 +10,7 @@ use super::{
     entries,
     fields::{Part, Policy},
     merged::{is_nothing, merged},
+    mounts,
 };
 
 /// One value that will be another.
@@ -20,7 +21,7 @@ pub struct Change {
     pub path: String,
     /// The value as inspect prints it now; null where there is none.
     pub from: Value,
-    /// The value that it will print; null where there will be none.
+    /// The value that it will print; null where there will be none, or the engine's own default.
     pub to: Value,
     /// Why.
     pub because: Because,
@@ -51,13 +52,18 @@ impl fmt::Display for Because {
     }
 }
 
-/// The fields of which zero or false is another thing than nothing: stop at once, no init whatever the
-/// engine's default is, never swap.
-const ZERO_SAYS: [&str; 3] = [
+/// The fields of which zero, false or an empty list is another thing than nothing: stop at once, no
+/// init whatever the engine's default is, never swap, mask nothing.
+const ZERO_SAYS: [&str; 5] = [
     "StopTimeout",
     "HostConfig.Init",
     "HostConfig.MemorySwappiness",
+    "HostConfig.MaskedPaths",
+    "HostConfig.ReadonlyPaths",
 ];
+
+/// The fields of `HostConfig` that the engine derives of others, where nothing is said of them.
+const DERIVED: [&str; 4] = ["MemorySwap", "SecurityOpt", "MaskedPaths", "ReadonlyPaths"];
 
 /// The parts of a create body that are no part of `Config`.
 const PARTS: [&str; 3] = ["Image", "HostConfig", "NetworkingConfig"];
@@ -80,9 +86,35 @@ pub(super) fn is_effective(inputs: &Inputs<'_>, kept: &Replacement, will: &Repla
     let host = entries(kept.body.get("HostConfig"));
     let mut mine = merged(&kept.body, &diff.theirs);
     mine.insert("MacAddress".to_owned(), kept.mac_address.clone());
-    !diff.config(&mine).is_empty()
-        || !diff.host_config(&host).is_empty()
-        || !diff_endpoints(kept, will).is_empty()
+    let changes = [
+        diff.config(&mine),
+        diff.host_config(&host),
+        diff_endpoints(kept, will),
+    ];
+    changes.into_iter().flatten().any(|change| {
+        let is_mounts = ["HostConfig.Binds", "HostConfig.Mounts"].contains(&change.path.as_str());
+        let [from, to] = [change.from, change.to].map(|value| {
+            let mut value = canonical(value);
+            // The engine mounts in the order of the targets.
+            if let Some(list) = value.as_array_mut().filter(|_| is_mounts) {
+                list.sort_by_key(Value::to_string);
+            }
+            value
+        });
+        from != to
+    })
+}
+
+/// A value without what says nothing in it: what differs in form only is the same.
+fn canonical(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let said = map.into_iter().map(|(key, value)| (key, canonical(value)));
+            Value::Object(said.filter(|(_, value)| !is_nothing(Some(value))).collect())
+        }
+        Value::Array(list) => list.into_iter().map(canonical).collect(),
+        other => other,
+    }
 }
 
 struct Diff<'a> {
@@ -145,7 +177,7 @@ impl<'a> Diff<'a> {
             let [from, to, sent] = [mine, &will, self.create].map(split);
             let [theirs, base] = [&self.theirs, &self.base].map(split);
             changes.extend(compare(&field, &from, &to, |key| {
-                if is_patched(self.inputs.patch, &field, key) {
+                if self.is_asked(&field, key) {
                     Because::FromRequest
                 } else if field == "Labels" && key == COMPOSE_IMAGE {
                     Because::NewImageDefault
@@ -165,7 +197,6 @@ impl<'a> Diff<'a> {
     fn host_config(&self, mine: &Object) -> Vec<Change> {
         let host = |body: &Object| entries(body.get("HostConfig"));
         let [will, patch] = [self.create, self.inputs.patch].map(host);
-        let renews = !self.inputs.renewed.is_empty();
         let mut changes = Vec::new();
         for field in keys(mine, &will) {
             let policy = Part::HostConfig.policy(&field);
@@ -180,9 +211,11 @@ impl<'a> Diff<'a> {
             }
             let name = format!("HostConfig.{field}");
             changes.extend(compare(&name, &from, &to, |key| {
-                if is_patched(&patch, &field, key) || (renews && policy == Policy::Mounts) {
+                if policy == Policy::Mounts {
+                    self.because_of_mounts(&patch, &field, mine)
+                } else if is_patched(&patch, &field, key) {
                     Because::FromRequest
-                } else if field == "MemorySwap" {
+                } else if DERIVED.contains(&field.as_str()) {
                     Because::EngineDefault
                 } else {
                     Because::Kept
@@ -190,6 +223,39 @@ impl<'a> Diff<'a> {
             }));
         }
         changes
+    }
+
+    /// Whether the request says something of a key of a field of `Config`, or of what the field hangs
+    /// on.
+    fn is_asked(&self, field: &str, key: &str) -> bool {
+        let patch = self.inputs.patch;
+        let host = |field: &str| patch.get("HostConfig")?.get(field);
+        is_patched(patch, field, key)
+            || match field {
+                "Cmd" => patch.contains_key("Entrypoint"),
+                "ExposedPorts" => {
+                    host("PortBindings").is_some_and(|ports| ports.get(key).is_some())
+                }
+                "MacAddress" => patch.contains_key("NetworkingConfig"),
+                _ => false,
+            }
+    }
+
+    /// Why `Binds` or `Mounts` is another list: what is mounted at one of the request's targets gives
+    /// way, and what the request may not take away stays.
+    fn because_of_mounts(&self, patch: &Object, field: &str, mine: &Object) -> Because {
+        let asked = mounts::targets(patch);
+        let own = mine.get(field).map(|list| (field.to_owned(), list.clone()));
+        let gives_way = mounts::targets(&own.into_iter().collect());
+        let is_asked = !self.inputs.renewed.is_empty()
+            || patch.get(field).is_some_and(|list| !list.is_null())
+            || gives_way.iter().any(|target| asked.contains(target));
+        let is_taken_away = patch.get(field).is_some_and(Value::is_null) && !gives_way.is_empty();
+        if is_asked || is_taken_away {
+            Because::FromRequest
+        } else {
+            Because::Kept
+        }
     }
 }
 

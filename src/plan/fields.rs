@@ -4,8 +4,6 @@
 //! `ContainerConfig`, `HostConfig`, `EndpointSettings`), in the API's order. A field that stands in
 //! no row is [`Policy::Kept`]: it is carried over unchanged.
 
-use super::Object;
-
 /// A part of a create body, and of an inspect document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
@@ -221,15 +219,4 @@ impl Part {
 pub fn policy(part: Part, field: &str) -> Option<Policy> {
     let row = part.table().iter().find(|(name, ..)| *name == field);
     row.map(|(_, policy, _)| *policy)
-}
-
-/// The key of `object` that Docker would read as `name`.
-pub(super) fn spelled(object: &Object, name: &str) -> Option<String> {
-    if object.contains_key(name) {
-        return Some(name.to_owned());
-    }
-    object
-        .keys()
-        .find(|key| key.eq_ignore_ascii_case(name))
-        .cloned()
 }

@@ -21,6 +21,7 @@ use serde_json::{Map, Value};
 pub use diff::{Because, Change};
 pub use fields::{Part, Policy, policy};
 pub use mounts::anonymous_volumes;
+pub use networks::has_own_network;
 pub use patch::{PatchError, check as check_patch};
 
 use crate::engine::ApiVersion;
@@ -166,12 +167,18 @@ fn replacement(inputs: &Inputs<'_>) -> Result<Replacement, Refusal> {
     let host_config = object(container, "HostConfig")?;
     let mut host = mounts::inherit(host_config, container, renewed);
     networks::translate_links(&mut host);
-    let mut pinned = ports::pin(&mut host, container);
+    let asked = |field: &str| patch.get("HostConfig")?.get(field);
+    let publishes_all = asked("PublishAllPorts").is_none_or(|all| *all == true);
+    let mut pinned = ports::pin(&mut host, container, publishes_all);
     let bound = host.get("PortBindings").cloned();
-    patch::apply_host_config(&mut host, patch)?;
+    patch::apply_host_config(&mut host, patch, container)?;
     let mut networks = networks::Networks::inherit(container, inputs.api);
-    networks.patch(patch, &host);
+    networks.patch(patch, &host)?;
     // What the patch binds anew, or not at all, is not pinned by us.
+    let mode = host.get("NetworkMode").and_then(Value::as_str);
+    if !mode.is_none_or(has_own_network) {
+        pinned.clear();
+    }
     let binding = |bindings: Option<&Value>, port: &str| bindings?.get(port).cloned();
     pinned.retain(|port| binding(bound.as_ref(), port) == binding(host.get("PortBindings"), port));
     mounts::attach_rest(&mut host, host_config, container, renewed);

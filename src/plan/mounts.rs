@@ -12,13 +12,9 @@ use super::Object;
 /// engine makes them up (moby `volume/service/service.go`, `Create`).
 #[must_use]
 pub fn anonymous_volumes(container: &Value) -> Vec<String> {
-    let is_generated = |name: &str| {
-        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        name.len() == 64 && name.bytes().all(is_digit)
-    };
     let points = Points::of(container, &[]).points.into_iter();
-    let volumes = points.filter(|point| point.is_volume && is_generated(&point.source));
-    volumes.map(|point| point.source).collect()
+    let anonymous = points.filter(Point::is_anonymous);
+    anonymous.map(|point| point.source).collect()
 }
 
 /// `HostConfig` with the original's own mounts made explicit: named entries of `Binds` and
@@ -27,13 +23,9 @@ pub fn anonymous_volumes(container: &Value) -> Vec<String> {
 pub(super) fn inherit(host_config: &Object, container: &Value, renewed: &[String]) -> Object {
     let mut host = host_config.clone();
     let points = Points::of(container, renewed);
-    let mut fresh = Vec::new();
     if let Some(binds) = host.get_mut("Binds").and_then(Value::as_array_mut) {
-        binds.retain(|bind| {
-            let point = bind.as_str().and_then(|bind| points.renewed_by(bind));
-            fresh.extend(point.map(Point::as_fresh));
-            point.is_none()
-        });
+        // A new one takes its place with the rest.
+        binds.retain(|bind| !bind.as_str().is_some_and(|bind| points.renews(bind)));
         for bind in binds {
             if let Some(text) = bind.as_str() {
                 *bind = Value::from(points.bind(text));
@@ -45,7 +37,6 @@ pub(super) fn inherit(host_config: &Object, container: &Value, renewed: &[String
             points.mount(mount);
         }
     }
-    append(&mut host, "Mounts", fresh);
     // Its mounts are attached themselves; the container they came from may be gone.
     if host.get("VolumesFrom").is_some_and(|from| !from.is_null()) {
         host.insert("VolumesFrom".to_owned(), Value::Null);
@@ -54,25 +45,55 @@ pub(super) fn inherit(host_config: &Object, container: &Value, renewed: &[String
 }
 
 /// Adds to `host` what stands in none of the original's own entries (the volumes of an image's
-/// `VOLUME` and of `VolumesFrom`), unless something is mounted there by now. It comes after the
-/// patch, which may take away those entries, but none of these volumes.
+/// `VOLUME` and of `VolumesFrom`), and every anonymous volume, unless something is mounted there by
+/// now. It comes after the patch, which may take away entries, but no volume that has no name to ask
+/// for it again.
 pub(super) fn attach_rest(
     host: &mut Object,
     host_config: &Object,
     container: &Value,
     renewed: &[String],
 ) {
-    let taken = [targets(host), targets(host_config)].concat();
+    let (taken, asked) = (targets(host), targets(host_config));
     let Points { points, has_labels } = Points::of(container, renewed);
+    let is_rest = |point: &Point| point.is_anonymous() || !asked.contains(&point.target);
+    let is_free = |point: &Point| !taken.contains(&point.target);
     let rest = points
         .into_iter()
-        .filter(|point| !taken.contains(&point.target));
+        .filter(|point| is_free(point) && is_rest(point));
     let (fresh, kept): (Vec<Point>, Vec<Point>) = rest.partition(|point| point.is_renewed);
     let binds = kept
         .iter()
         .map(|point| Value::from(point.as_bind(has_labels)));
     append(host, "Binds", binds.collect());
-    append(host, "Mounts", fresh.iter().map(Point::as_fresh).collect());
+    let driver = host.get("VolumeDriver").and_then(Value::as_str);
+    let driver = driver.unwrap_or_default().to_owned();
+    let fresh = fresh.iter().map(|point| point.as_fresh(&driver));
+    append(host, "Mounts", fresh.collect());
+}
+
+/// A patch's entries of `Binds` or `Mounts`; a volume that the original has stays nocopy.
+pub(super) fn restated(entries: &[Value], container: &Value) -> Vec<Value> {
+    let points = Points::of(container, &[]);
+    let has = |name: &str| {
+        let mut volumes = points.points.iter().filter(|point| point.is_volume);
+        volumes.any(|point| point.source == name)
+    };
+    let restate = |entry: &Value| match entry {
+        Value::String(bind) if bind.split_once(':').is_some_and(|(name, _)| has(name)) => {
+            Value::from(points.bind(bind))
+        }
+        Value::Object(mount) => {
+            let source = mount.get("Source").and_then(Value::as_str);
+            let mut mount = mount.clone();
+            if source.is_some_and(has) {
+                points.mount(&mut mount);
+            }
+            Value::Object(mount)
+        }
+        other => other.clone(),
+    };
+    entries.iter().map(restate).collect()
 }
 
 /// Adds to a list, which may not be there.
@@ -138,7 +159,9 @@ pub(super) fn mounted(host_config: &Object) -> Vec<Mounted> {
             target: clean(text("Target")?),
         })
     });
-    let tmpfs = tmpfs.into_iter().flatten().map(|(target, _)| Mounted {
+    // A patch takes one away by null.
+    let tmpfs = tmpfs.into_iter().flatten().filter(|(_, o)| !o.is_null());
+    let tmpfs = tmpfs.map(|(target, _)| Mounted {
         kind: Kind::Other,
         source: String::new(),
         target: clean(target),
@@ -218,11 +241,13 @@ impl Points {
         points.find(|point| point.is_volume && point.target == target)
     }
 
-    /// The renewed volume that an entry of `Binds` mounts by its name.
-    fn renewed_by(&self, bind: &str) -> Option<&Point> {
-        let (source, _) = bind.split_once(':')?;
-        let point = self.at(&bind_target(bind))?;
-        (point.is_renewed && point.source == source).then_some(point)
+    /// Whether an entry of `Binds` mounts a renewed volume by its name.
+    fn renews(&self, bind: &str) -> bool {
+        let Some((source, _)) = bind.split_once(':') else {
+            return false;
+        };
+        let point = self.at(&bind_target(bind));
+        point.is_some_and(|point| point.is_renewed && point.source == source)
     }
 
     /// An entry of `Binds`: a volume gets its name and nocopy.
@@ -312,9 +337,18 @@ impl Point {
         })
     }
 
-    /// A new volume without a name in its place, for `Mounts`.
-    fn as_fresh(&self) -> Value {
+    /// Whether the engine made up its name: 64 hexadecimal digits.
+    fn is_anonymous(&self) -> bool {
+        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        self.is_volume && self.source.len() == 64 && self.source.bytes().all(is_digit)
+    }
+
+    /// A new volume without a name in its place, for `Mounts`; of a `driver`, or the engine's own.
+    fn as_fresh(&self, driver: &str) -> Value {
         let mut mount = json!({ "Type": "volume", "Target": self.target });
+        if !driver.is_empty() {
+            mount["VolumeOptions"] = json!({ "DriverConfig": { "Name": driver } });
+        }
         if self.options.iter().any(|option| option == "ro") {
             mount["ReadOnly"] = Value::Bool(true);
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Object,
     fields::{Part, Policy},
-    patch,
+    patch::{self, PatchError},
 };
 use crate::engine::ApiVersion;
 
@@ -50,7 +50,10 @@ impl Networks {
     }
 
     /// Applies a patch, which makes `host` the `HostConfig`.
-    pub(super) fn patch(&mut self, patch: &Object, host: &Object) {
+    ///
+    /// # Errors
+    /// [`PatchError`] if it takes the main network away.
+    pub(super) fn patch(&mut self, patch: &Object, host: &Object) -> Result<(), PatchError> {
         let mode = host.get("NetworkMode").and_then(Value::as_str);
         self.follow_mode(mode.unwrap_or_default());
         if let (Some(mac), Some(main)) = (patch.get("MacAddress"), self.main()) {
@@ -64,7 +67,7 @@ impl Networks {
             None => {}
             Some(Value::Object(endpoints)) => {
                 for (network, settings) in endpoints {
-                    self.patch_endpoint(network, settings);
+                    self.patch_endpoint(network, settings)?;
                 }
             }
             // What the mode alone gives.
@@ -76,6 +79,7 @@ impl Networks {
             }
         }
         self.sort();
+        Ok(())
     }
 
     /// The main one first, in no other order than the names'.
@@ -92,26 +96,36 @@ impl Networks {
         if is_same || self.main().is_some_and(|main| main.is_called(mode)) {
             return;
         }
+        // It was given to the container, whichever its main network is.
+        let mac_address = self.mac_address();
         self.endpoints.retain(|endpoint| !endpoint.is_main);
-        if matches!(mode, "host" | "none") || mode.starts_with("container:") {
+        if !has_own_network(mode) {
             self.endpoints.clear();
         }
         if mode.starts_with("container:") {
             return;
         }
-        self.endpoint(mode).is_main = true;
+        let main = self.endpoint(mode);
+        main.is_main = true;
+        if has_own_network(mode) && main.settings.get("MacAddress").is_none() {
+            main.patch(&json!({ "MacAddress": mac_address }));
+        }
     }
 
-    fn patch_endpoint(&mut self, network: &str, settings: &Value) {
+    /// Merges settings; null leaves the network, which must not be the main one.
+    fn patch_endpoint(&mut self, network: &str, settings: &Value) -> Result<(), PatchError> {
         let known = |endpoint: &Endpoint| endpoint.is_called(network);
         if !settings.is_null() {
             self.endpoint(network).patch(settings);
-        } else if let Some(main) = self.main().filter(|main| known(main)) {
-            // The mode still joins it.
-            main.patch(settings);
+        } else if self.main().is_some_and(|main| known(main)) {
+            return Err(PatchError::new(
+                format!("NetworkingConfig.EndpointsConfig.{network}"),
+                "this is the main network, which HostConfig.NetworkMode names",
+            ));
         } else {
             self.endpoints.retain(|endpoint| !known(endpoint));
         }
+        Ok(())
     }
 
     fn main(&mut self) -> Option<&mut Endpoint> {
@@ -237,6 +251,7 @@ impl Endpoint {
 
     /// Merges by key; null goes back to none.
     fn patch(&mut self, settings: &Value) {
+        self.has_doubtful_mac &= settings.get("MacAddress").is_none();
         match (&mut self.settings, settings) {
             (mine, Value::Null) => *mine = json!({}),
             (Value::Object(mine), Value::Object(settings)) => {
@@ -256,6 +271,12 @@ fn main_key(mode: &str) -> &str {
     } else {
         mode
     }
+}
+
+/// Whether a container of this `NetworkMode` has a network of its own, with ports to publish.
+#[must_use]
+pub fn has_own_network(mode: &str) -> bool {
+    !matches!(mode, "host" | "none") && !mode.starts_with("container:")
 }
 
 /// `Links` as create takes them (`/db:/web/alias` → `db:alias`).
@@ -307,8 +328,9 @@ impl MacOrigin {
     /// bit of local administration set (`GenerateRandomMAC`).
     fn of_further(container: &Value, printed: &Value, api: ApiVersion) -> Self {
         let mac = text(printed, "/MacAddress");
+        let is_new = text(container, "/State/Status") == "created";
         // Older versions take none for a further network.
-        if mac.is_empty() || api < ApiVersion::MANY_NETWORKS_IN_CREATE {
+        if api < ApiVersion::MANY_NETWORKS_IN_CREATE || (is_new && mac.is_empty()) {
             return Self::Generated;
         }
         let address = text(printed, "/IPAddress")
@@ -321,7 +343,9 @@ impl MacOrigin {
             .get(..2)
             .and_then(|octet| u8::from_str_radix(octet, 16).ok());
         match address {
-            _ if text(container, "/State/Status") == "created" => Self::Configured,
+            _ if is_new => Self::Configured,
+            // A stopped container's is not printed any more.
+            _ if mac.is_empty() => Self::Doubtful,
             Ok(generated) if generated == mac => Self::Generated,
             _ if is_local.is_some_and(|octet| octet & 2 == 0) => Self::Configured,
             Ok(_) if api < ApiVersion::RANDOM_MAC_ADDRESSES => Self::Configured,

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Object, config,
-    fields::{Part, Policy, Shape, policy, spelled},
+    fields::{Part, Policy, Shape, policy},
     mounts,
 };
 
@@ -18,6 +18,15 @@ use super::{
 pub struct PatchError {
     field: String,
     problem: &'static str,
+}
+
+impl PatchError {
+    pub(super) fn new(field: impl Into<String>, problem: &'static str) -> Self {
+        Self {
+            field: field.into(),
+            problem,
+        }
+    }
 }
 
 /// Checks a request's body and brings it into the form that [`super::Inputs::patch`] takes: names
@@ -60,9 +69,16 @@ fn check_field(
     shape: Shape,
     path: &str,
 ) -> Result<(), PatchError> {
-    let Some(key) = spelled(fields, name) else {
+    let mut spellings = fields.keys().filter(|key| key.eq_ignore_ascii_case(name));
+    let Some(key) = spellings.next().cloned() else {
         return Ok(());
     };
+    if spellings.next().is_some() {
+        return Err(PatchError::new(
+            path,
+            "it is given twice, in different spellings",
+        ));
+    }
     if key != name {
         let value = fields.shift_remove(&key).unwrap_or_default();
         fields.insert(name.to_owned(), value);
@@ -95,10 +111,7 @@ fn check_shape(path: &str, shape: Shape, value: &mut Value) -> Result<(), PatchE
         }
         _ => return Ok(()),
     };
-    Err(PatchError {
-        field: path.to_owned(),
-        problem,
-    })
+    Err(PatchError::new(path, problem))
 }
 
 fn are_mounts(list: &[Value]) -> bool {
@@ -154,15 +167,16 @@ fn endpoints(patch: &Object) -> Option<&Object> {
 ///
 /// # Errors
 /// [`PatchError`] if the patch's own is no object: there is no default to go back to.
-pub(super) fn apply_host_config(host: &mut Object, patch: &Object) -> Result<(), PatchError> {
+pub(super) fn apply_host_config(
+    host: &mut Object,
+    patch: &Object,
+    container: &Value,
+) -> Result<(), PatchError> {
     let patch = match patch.get("HostConfig") {
         None => return Ok(()),
         Some(Value::Object(patch)) => patch,
         Some(_) => {
-            return Err(PatchError {
-                field: "HostConfig".to_owned(),
-                problem: "an object is expected",
-            });
+            return Err(PatchError::new("HostConfig", "an object is expected"));
         }
     };
     // All of them before any is added: a patch that names a target twice is the engine's to refuse.
@@ -171,10 +185,11 @@ pub(super) fn apply_host_config(host: &mut Object, patch: &Object) -> Result<(),
     }
     swap_follows_memory(host, patch);
     options_go_with_their_driver(host, patch);
+    privileges_bring_their_own(host, patch);
     for (field, value) in patch {
         match (Part::HostConfig.policy(field), value) {
             (Policy::Mounts, Value::Array(added)) => {
-                mounts::append(host, field, added.clone());
+                mounts::append(host, field, mounts::restated(added, container));
             }
             (Policy::KeptByKey { depth }, value) => merge(host, field, value, depth),
             (_, Value::Null) => {
@@ -203,6 +218,22 @@ fn swap_follows_memory(host: &mut Object, patch: &Object) {
     if swap.is_some() && swap == doubled(host.get("Memory")) {
         let swap = doubled(Some(memory)).unwrap_or_default();
         host.insert("MemorySwap".to_owned(), Value::from(swap));
+    }
+}
+
+/// What the engine derives of `Privileged` where nothing else is said (moby `daemon/create_unix.go`;
+/// `daemon/daemon_unix.go`, `generateSecurityOpt`), and then prints like what somebody set.
+fn privileges_bring_their_own(host: &mut Object, patch: &Object) {
+    let is_privileged = |object: &Object| object.get("Privileged") == Some(&Value::Bool(true));
+    if !patch.contains_key("Privileged") || is_privileged(patch) == is_privileged(host) {
+        return;
+    }
+    if is_privileged(patch) {
+        for field in ["MaskedPaths", "ReadonlyPaths"] {
+            host.shift_remove(field);
+        }
+    } else if let Some(options) = host.get_mut("SecurityOpt").and_then(Value::as_array_mut) {
+        options.retain(|option| option != "label=disable");
     }
 }
 

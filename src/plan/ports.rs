@@ -9,16 +9,16 @@ use super::Object;
 /// Puts the numbers that ephemeral host ports have now into the `PortBindings` of `host`, with the
 /// address that was asked for (the printed pair of `0.0.0.0` and `::` would change what was, and
 /// stands only where it has two numbers).
-/// Returns the container ports that are pinned by it, as `80/tcp`. A container that does not run
-/// has no numbers.
-pub(super) fn pin(host: &mut Object, container: &Value) -> Vec<String> {
+/// What `-P` published is bound only where it `stays`. Returns the container ports that are pinned by
+/// it, as `80/tcp`. A container that does not run has no numbers.
+pub(super) fn pin(host: &mut Object, container: &Value, stays: bool) -> Vec<String> {
     let Some(published) = container
         .pointer("/NetworkSettings/Ports")
         .and_then(Value::as_object)
     else {
         return Vec::new();
     };
-    let publishes_all = host.get("PublishAllPorts") == Some(&Value::Bool(true));
+    let publishes_all = stays && host.get("PublishAllPorts") == Some(&Value::Bool(true));
     if publishes_all && !host.get("PortBindings").is_some_and(Value::is_object) {
         host.insert("PortBindings".to_owned(), json!({}));
     }

@@ -219,16 +219,40 @@ fn a_plan_knows_whether_it_changes_anything() {
         { "Labels": { "version": "1.27" }, "User": "" }                 | false
         { "Env": ["NGINX_VERSION=1.27"], "Tty": false }                 | false
         { "HostConfig": { "CapAdd": [], "CpuShares": 0 } }              | false
-        // Zero says something here.
+        { "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "8080" }] } } } | false
+        { "HostConfig": { "Binds": ["data:/data"] } }                   | false
+        { "HostConfig": { "RestartPolicy": { "Name": "always" } } }     | false
+        { "NetworkingConfig": { "EndpointsConfig": { "bridge": { "Aliases": [], "GwPriority": 0 } } } } | false
+        { "HostConfig": { "Binds": ["data:/data:ro"] } }                | true
+        { "HostConfig": { "PortBindings": { "80/tcp": [{ "HostPort": "8081" }] } } } | true
+        { "HostConfig": { "Tmpfs": { "/scratch": "" } } }               | true
+        // Zero, or nothing, says something here.
+        { "HostConfig": { "MaskedPaths": null } }                       | true
         { "StopTimeout": 0 }                                            | true
         { "HostConfig": { "Init": false } }                             | true
         { "NetworkingConfig": { "EndpointsConfig": { "other": {} } } }  | true
         "#,
     ) {
         for api in [OLD_API, NEW_API] {
-            let mut case = Case::new().api(api).patch(patch.clone());
+            let mut case = Case::new()
+                .api(api)
+                .host("Binds", json!(["data:/data", "/srv:/srv"]))
+                .host(
+                    "RestartPolicy",
+                    json!({ "Name": "always", "MaximumRetryCount": 0 }),
+                )
+                .host("MaskedPaths", json!([]))
+                .container(
+                    "/Mounts",
+                    json!([{ "Type": "volume", "Name": "data", "Destination": "/data" }]),
+                )
+                .patch(patch.clone());
             case.new_image = image("sha256:old", "1.27");
-            assert_eq!(json!(case.plan().changed), changed, "{patch} {api}");
+            let plan = case.plan();
+            assert_eq!(json!(plan.changed), changed, "{patch} {api}");
+            // What is changed is told.
+            let told = plan.diff.iter().any(|change| change.path != "Image");
+            assert!(told || changed == false, "{patch} {api}");
         }
     }
 }

@@ -44,7 +44,8 @@ pub(super) fn warnings(inputs: &Inputs<'_>, wanted: &Replacement) -> Vec<String>
     .concat()
 }
 
-/// What is asked to be taken away although the new image has it: create adds it back.
+/// What is asked to be taken away although the new image has it, or `-P` publishes it: the engine adds
+/// it back.
 pub(super) fn unmet(inputs: &Inputs<'_>) -> Vec<String> {
     let theirs = inputs.theirs();
     let of_field = |field: &'static str| {
@@ -59,7 +60,27 @@ pub(super) fn unmet(inputs: &Inputs<'_>) -> Vec<String> {
         })
     };
     let fields = ["Labels", "ExposedPorts", "Volumes"].into_iter();
-    fields.flat_map(of_field).collect()
+    let mut unmet: Vec<String> = fields.flat_map(of_field).collect();
+    for field in ["User", "WorkingDir", "StopSignal"] {
+        let is_emptied = inputs.patch.get(field).is_some_and(|value| value == "");
+        if is_emptied && !is_nothing(theirs.get(field)) {
+            unmet.push(format!(
+                "{field}: the new image has one, and an empty one is taken for none said"
+            ));
+        }
+    }
+    let host = |document: &Value| entries(document.get("HostConfig"));
+    let patch = entries(inputs.patch.get("HostConfig"));
+    let all = patch.get("PublishAllPorts").cloned();
+    let all = all.or_else(|| host(inputs.container).get("PublishAllPorts").cloned());
+    if all == Some(Value::Bool(true)) {
+        let ports = entries(patch.get("PortBindings"));
+        let closed = ports.into_iter().filter(|(_, bindings)| bindings.is_null());
+        unmet.extend(closed.map(|(port, _)| {
+            format!("HostConfig.PortBindings.{port}: -P publishes every port that is exposed")
+        }));
+    }
+    unmet
 }
 
 struct Sides<'a> {
@@ -81,7 +102,7 @@ impl Sides<'_> {
         let is_gone = self.inputs.old_image.is_none();
         let warning = || {
             "the image that the container was created from is gone: none of its settings can be \
-             told from the image's defaults, so all of them are kept"
+             told from the image's defaults, so all that are set are kept"
                 .to_owned()
         };
         is_gone.then(warning).into_iter().collect()
@@ -112,7 +133,11 @@ impl Sides<'_> {
         };
         // Another user may have a warning of its own.
         let is_told = |field: &str| field == "User" && !self.user().is_empty();
-        let patched = |field: &str| self.inputs.patch.contains_key(field);
+        // An Entrypoint that is given shuts out the image's Cmd.
+        let patched = |field: &str| {
+            let patch = self.inputs.patch;
+            patch.contains_key(field) || (field == "Cmd" && patch.contains_key("Entrypoint"))
+        };
         let fields = WHOLE
             .into_iter()
             .filter(|field| followed(field) && !patched(field) && !is_told(field));
@@ -122,8 +147,11 @@ impl Sides<'_> {
             entry.cloned()
         };
         let [mine, base, will] = [&self.mine, &self.base, &self.will].map(env);
-        let given = given(&mine, &base).into_iter();
+        let asked = env(self.inputs.patch);
+        let mut given = given(&mine, &base);
+        given.retain(|name| !asked.iter().any(|entry| variable(entry) == name));
         let variables = given
+            .into_iter()
             .filter(|name| value_of(&mine, name) != value_of(&will, name))
             .map(|name| format!("Env.{name}"));
         let all: Vec<String> = fields.chain(variables).collect();

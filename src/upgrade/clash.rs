@@ -3,9 +3,10 @@
 
 use std::net::IpAddr;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::look::text;
+use crate::plan::{Object, has_own_network};
 
 /// A port of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,41 +40,69 @@ impl HostPort {
     }
 }
 
-/// The first host port of a `HostConfig` that one of the running containers among `others` (as `GET
-/// /containers/json` prints them) has, with that container's name. A port that the engine chooses
-/// clashes with none, and without a network of its own a container publishes nothing.
-pub(super) fn clash(host_config: &Value, others: &[Value]) -> Option<(String, String)> {
-    let wanted = wanted(host_config);
+/// A host port that cannot be had.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Clash {
+    /// As `8080/tcp`.
+    pub port: String,
+    /// The name of the container that has it; `None` where the replacement itself would ask for it
+    /// twice.
+    pub holder: Option<String>,
+}
+
+/// The first host port that the `HostConfig` of a replacement asks for on behalf of `patch`, and
+/// cannot have: one of the containers among `others` (as `GET /containers/json` prints them; of one
+/// that does not run, no ports) has it, or another binding is the same.
+///
+/// What the original has already is its own; a port that the engine chooses clashes with none; and
+/// without a network of its own a container publishes nothing.
+pub(super) fn clash(host_config: &Value, patch: &Object, others: &[Value]) -> Option<Clash> {
+    let wanted = wanted(host_config, patch);
+    let asked = || wanted.iter().filter(|(_, is_asked)| *is_asked);
+    let named = |port: &HostPort, holder: Option<&str>| Clash {
+        port: format!("{}/{}", port.number, port.protocol),
+        holder: holder.map(str::to_owned),
+    };
+    for (port, _) in asked() {
+        let same = wanted.iter().filter(|(other, _)| other.overlaps(port));
+        if same.count() > 1 {
+            return Some(named(port, None));
+        }
+    }
     others.iter().find_map(|summary| {
         let taken = taken(summary);
-        let is_taken = |port: &&HostPort| taken.iter().any(|taken| taken.overlaps(port));
-        let port = wanted.iter().find(is_taken)?;
+        let is_taken = |port: &HostPort| taken.iter().any(|taken| taken.overlaps(port));
+        let (port, _) = asked().find(|(port, _)| is_taken(port))?;
         let name = text(summary, "/Names/0").trim_start_matches('/');
-        Some((
-            format!("{}/{}", port.number, port.protocol),
-            name.to_owned(),
-        ))
+        Some(named(port, Some(name)))
     })
 }
 
-fn wanted(host_config: &Value) -> Vec<HostPort> {
-    let mode = text(host_config, "/NetworkMode");
-    if matches!(mode, "host" | "none") || mode.starts_with("container:") {
+/// The host ports that a `HostConfig` asks for, each with whether it does so because of `patch`.
+fn wanted(host_config: &Value, patch: &Object) -> Vec<(HostPort, bool)> {
+    if !has_own_network(text(host_config, "/NetworkMode")) {
         return Vec::new();
     }
-    let bindings = host_config.get("PortBindings").and_then(Value::as_object);
-    let of_port = |(port, bindings): (&String, &Value)| {
-        let (_, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-        let bindings = bindings.as_array().into_iter().flatten();
-        let wanted = bindings.filter_map(|binding| {
-            // A range is the engine's to choose from.
-            let number = text(binding, "/HostPort").parse().ok()?;
-            Some(HostPort::new(text(binding, "/HostIp"), number, protocol))
-        });
-        wanted.collect::<Vec<_>>()
+    let patched = |field: &str| patch.get("HostConfig")?.get(field);
+    let is_elsewhere = patched("NetworkMode").is_some();
+    let is_asked = |port: &str| {
+        let bindings = patched("PortBindings");
+        is_elsewhere || bindings.is_some_and(|bindings| bindings.get(port).is_some())
     };
-    let wanted = bindings.into_iter().flat_map(Map::iter).flat_map(of_port);
-    wanted.filter(|port| port.number != 0).collect()
+    let mut wanted = Vec::new();
+    let bindings = host_config.get("PortBindings").and_then(Value::as_object);
+    for (port, bindings) in bindings.into_iter().flatten() {
+        let (_, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+        for binding in bindings.as_array().into_iter().flatten() {
+            // A range is the engine's to choose from, and so is zero.
+            let number = text(binding, "/HostPort").parse().unwrap_or(0);
+            if number != 0 {
+                let port_of_host = HostPort::new(text(binding, "/HostIp"), number, protocol);
+                wanted.push((port_of_host, is_asked(port)));
+            }
+        }
+    }
+    wanted
 }
 
 /// The host ports that a running container has.
@@ -127,22 +156,62 @@ mod tests {
             ("80/tcp", "", "9000", false),
         ];
         for (port, address, number, clashes) in cases {
-            let host = json!({ "PortBindings": {
-                port: [{ "HostIp": address, "HostPort": number }],
-            } });
+            let bindings = json!({ port: [{ "HostIp": address, "HostPort": number }] });
             let protocol = port.split_once('/').map_or("tcp", |(_, protocol)| protocol);
-            let expected = (format!("{number}/{protocol}"), "db".to_owned());
-            assert_eq!(
-                clash(&host, &others),
-                clashes.then_some(expected),
-                "{port} {address} {number}"
-            );
+            let expected = clashes.then(|| Clash {
+                port: format!("{number}/{protocol}"),
+                holder: Some("db".to_owned()),
+            });
+            let host = json!({ "PortBindings": bindings });
+            let asked = patch(&json!({ "HostConfig": host }));
+            let found = clash(&host, &asked, &others);
+            assert_eq!(found, expected, "{port} {address} {number}");
+            // The original's own: it has it, or its network needs none of the host's.
+            assert_eq!(clash(&host, &Object::new(), &others), None);
         }
-        assert_eq!(clash(&json!({ "PortBindings": null }), &others), None);
-        for mode in ["host", "none", "container:web"] {
+        assert_eq!(
+            clash(&json!({ "PortBindings": null }), &Object::new(), &others),
+            None
+        );
+        for (mode, clashes) in [
+            ("host", false),
+            ("none", false),
+            ("container:web", false),
+            ("app", true),
+        ] {
             let bindings = json!({ "80/tcp": [{ "HostPort": "8081" }] });
             let host = json!({ "NetworkMode": mode, "PortBindings": bindings });
-            assert_eq!(clash(&host, &others), None, "{mode}");
+            let moved = patch(&json!({ "HostConfig": { "NetworkMode": mode } }));
+            assert_eq!(clash(&host, &moved, &others).is_some(), clashes, "{mode}");
         }
+    }
+
+    #[test]
+    fn a_port_that_is_asked_for_twice_is_found() {
+        let own = json!([{ "HostIp": "127.0.0.1", "HostPort": "8080" }]);
+        for (asked, clashes) in [
+            (json!([{ "HostPort": "8080" }]), true),
+            (json!([{ "HostIp": "127.0.0.1", "HostPort": "8080" }]), true),
+            (
+                json!([{ "HostIp": "127.0.0.2", "HostPort": "8080" }]),
+                false,
+            ),
+            (json!([{ "HostPort": "8081" }]), false),
+            (
+                json!([{ "HostPort": "8081" }, { "HostPort": "8081" }]),
+                true,
+            ),
+            (json!([{ "HostPort": "" }, { "HostPort": "" }]), false),
+        ] {
+            let host = json!({ "PortBindings": { "80/tcp": own, "9000/tcp": asked } });
+            let asking = patch(&json!({ "HostConfig": { "PortBindings": { "9000/tcp": asked } } }));
+            let found = clash(&host, &asking, &[]);
+            assert_eq!(found.is_some(), clashes, "{asked}");
+            assert!(found.is_none_or(|clash| clash.holder.is_none()));
+        }
+    }
+
+    fn patch(patch: &Value) -> Object {
+        patch.as_object().expect("an object").clone()
     }
 }

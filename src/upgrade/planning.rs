@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{
-    clash::clash,
+    clash::{Clash, clash},
     look::{observe, text},
     marker::RunState,
     outcome::{Cause, Failure, Request, Step},
@@ -71,8 +71,9 @@ pub(super) async fn plan(
     for network in &plan.networks {
         engine.inspect_network(network).await.map_err(refused)?;
     }
-    if RunState::of(original.status) != RunState::Stopped {
-        can_start(engine, &plan.create["HostConfig"], &others).await?;
+    let is_due = plan.changed || request.force;
+    if is_due && RunState::of(original.status) != RunState::Stopped {
+        can_start(engine, request, &plan.create["HostConfig"], &others).await?;
     }
     Ok(plan)
 }
@@ -96,15 +97,22 @@ fn own_anonymous_volumes(original: &Value, others: &[Value]) -> Vec<String> {
 /// Sees that the host ports are free, and that the containers are there whose namespaces are joined.
 async fn can_start(
     engine: &dyn Engine,
+    request: &Request,
     host_config: &Value,
     others: &[Value],
 ) -> Result<(), Failure> {
-    if let Some((port, name)) = clash(host_config, others) {
-        return Err(Failure::untouched(
-            Cause::Conflict,
-            Step::Plan,
-            format!("port {port} of the host is published by {name}"),
-        ));
+    if let Some(Clash { port, holder }) = clash(host_config, &request.patch, others) {
+        let (cause, message) = match holder {
+            Some(holder) => (
+                Cause::Conflict,
+                format!("port {port} of the host is published by {holder}"),
+            ),
+            None => (
+                Cause::BadRequest,
+                format!("HostConfig.PortBindings: port {port} of the host is asked for twice"),
+            ),
+        };
+        return Err(Failure::untouched(cause, Step::Plan, message));
     }
     for mode in ["/NetworkMode", "/IpcMode", "/PidMode"] {
         if let Some(joined) = text(host_config, mode).strip_prefix("container:") {

@@ -73,6 +73,16 @@ impl Example {
             let is_of_address = warning.starts_with("the address on network ");
             assert!(is_of_address, "{}: {warning}", self.to);
         }
+        // Asked for once more, it is so already.
+        let path = format!("/containers/{}/upgrade?dryRun=1&pull=never", web.name);
+        let again = web.scenario.post(&path, &web.body(body).to_string());
+        assert_eq!(
+            again.json()["Changed"],
+            false,
+            "{}: {}",
+            self.to,
+            again.text
+        );
         web.scenario.remove(&web.name);
     }
 }

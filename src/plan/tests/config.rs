@@ -124,6 +124,17 @@ fn a_host_name_is_left_out_where_the_engine_refuses_it() {
     assert_eq!(Case::new().patch(patch).create("/Hostname"), json!("new"));
 }
 
+/// Docker 20.10 cleans a container's, and not an image's.
+#[test]
+fn a_working_directory_is_compared_as_a_path() {
+    let case = Case::new()
+        .mine("WorkingDir", json!("/usr/src/app"))
+        .base("WorkingDir", json!("/usr/src/app/"));
+    assert_eq!(case.plan().create.get("WorkingDir"), None);
+    let set = case.mine("WorkingDir", json!("/usr/src/other"));
+    assert_eq!(set.create("/WorkingDir"), json!("/usr/src/other"));
+}
+
 #[test]
 fn labels_about_the_image_are_made_anew() {
     let [compose, project] = ["com.docker.compose.image", "com.docker.compose.project"];

@@ -243,3 +243,87 @@ fn an_anonymous_entry_is_renewed_as_it_was_asked_for() {
     assert_eq!(mounts(&case), json!([asked]));
     assert_eq!(binds(&case), Value::Null);
 }
+
+/// It has no name to ask for it again.
+#[test]
+fn no_patch_loses_an_anonymous_volume() {
+    let name = "e".repeat(64);
+    let by_name = format!("{name}:/v:nocopy");
+    for (binds_of, mounts_of) in [
+        // VOLUME; and the same after an upgrade.
+        (Value::Null, Value::Null),
+        (json!([by_name]), Value::Null),
+        (json!(["/v"]), Value::Null),
+        (Value::Null, json!([{ "Type": "volume", "Target": "/v" }])),
+    ] {
+        let mut case = case(
+            binds_of.clone(),
+            mounts_of.clone(),
+            json!([volume(&name, "/v")]),
+        );
+        for patch in [
+            json!({ "Binds": null }),
+            json!({ "Mounts": null }),
+            json!({ "Binds": null, "Mounts": null }),
+            json!({ "Tmpfs": { "/v": null } }),
+        ] {
+            case.patch = json!({ "HostConfig": patch });
+            let sent = case.create("/HostConfig").to_string();
+            assert!(
+                sent.contains(&name),
+                "{patch} {binds_of} {mounts_of}: {sent}"
+            );
+            // A new one takes its place; or there was none to speak of by name.
+            let mut case = case.clone();
+            case.renewed = vec![name.clone()];
+            let [binds, mounts] =
+                ["Binds", "Mounts"].map(|f| case.create(&format!("/HostConfig/{f}")));
+            let sent = format!("{binds}{mounts}");
+            assert!(
+                sent.contains("/v\"") && !sent.contains(&name),
+                "{patch}: {sent}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tmpfs_that_is_taken_away_takes_no_volume_with_it() {
+    let mut case = case(
+        json!(["data:/data"]),
+        Value::Null,
+        json!([volume("data", "/data")]),
+    );
+    case.patch = json!({ "HostConfig": { "Tmpfs": { "/data": null } } });
+    assert_eq!(binds(&case), json!(["data:/data:nocopy"]));
+}
+
+/// Create would copy an image's files into it while it is empty, and the original runs on it.
+#[test]
+fn a_volume_that_is_asked_for_again_stays_nocopy() {
+    let printed = || json!([volume("data", "/data")]);
+    let mut by_bind = case(json!(["data:/data"]), Value::Null, printed());
+    by_bind.patch = json!({ "HostConfig": { "Binds": ["data:/elsewhere:ro", "other:/other"] } });
+    let sent = json!([
+        "data:/data:nocopy",
+        "data:/elsewhere:ro,nocopy",
+        "other:/other"
+    ]);
+    assert_eq!(binds(&by_bind), sent);
+    let asked = json!([{ "Type": "volume", "Source": "data", "Target": "/data" }]);
+    by_bind.patch = json!({ "HostConfig": { "Mounts": asked } });
+    let no_copy = with(asked[0].clone(), "VolumeOptions", json!({ "NoCopy": true }));
+    assert_eq!(mounts(&by_bind), json!([no_copy]));
+    assert_eq!(binds(&by_bind), json!([]));
+}
+
+#[test]
+fn a_volume_is_renewed_with_its_driver() {
+    let name = "d".repeat(64);
+    let mut case = case(Value::Null, Value::Null, json!([volume(&name, "/v")]));
+    case = case.host("VolumeDriver", json!("nfs"));
+    case.renewed = vec![name];
+    let options = json!({ "DriverConfig": { "Name": "nfs" } });
+    let fresh = json!([{ "Type": "volume", "Target": "/v", "VolumeOptions": options }]);
+    assert_eq!(mounts(&case), fresh);
+}

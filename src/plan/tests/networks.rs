@@ -146,12 +146,10 @@ fn links_are_translated() {
 /// Whether the patch calls a network by its name or its ID.
 #[test]
 fn a_patch_merges_endpoints_by_network_and_setting() {
-    // The mode still joins a main network that the patch removes.
     for [patch, sent, networks] in table(
         r#"
         { "app": { "Links": ["a:b"] } }  | { "app": { "Aliases": ["www"], "Links": ["a:b"] }, "b2": { "Aliases": ["api"] } } | ["a1", "b2"]
         { "a1": { "Aliases": null } }    | { "app": {}, "b2": { "Aliases": ["api"] } }                                       | ["a1", "b2"]
-        { "app": null }                  | { "app": {}, "b2": { "Aliases": ["api"] } }                                       | ["a1", "b2"]
         { "back": { "Aliases": ["x"] } } | { "app": { "Aliases": ["www"] }, "b2": { "Aliases": ["x"] } }                     | ["a1", "b2"]
         { "b2": { "Aliases": ["x"] } }   | { "app": { "Aliases": ["www"] }, "b2": { "Aliases": ["x"] } }                     | ["a1", "b2"]
         { "back": null, "new": {} }      | { "app": { "Aliases": ["www"] }, "new": {} }                                      | ["a1", "new"]
@@ -235,5 +233,53 @@ fn a_mac_address_of_a_further_network_is_kept_where_it_can_be_told() {
         let named = json!({ "EndpointsConfig": { "b2": { "MacAddress": "02::7" } } });
         let case = case.patch(json!({ "NetworkingConfig": named }));
         assert_eq!(case.plan().warnings, [""; 0]);
+    }
+}
+
+/// The mode names it: without another mode, the engine would join it all the same.
+#[test]
+fn the_main_network_cannot_be_left_by_itself() {
+    for (mode, patch) in [
+        ("app", json!({ "app": null })),
+        ("app", json!({ "a1": null })),
+    ] {
+        let patch = json!({ "NetworkingConfig": { "EndpointsConfig": patch } });
+        let refusal = on_two()
+            .host("NetworkMode", json!(mode))
+            .patch(patch)
+            .compute();
+        let refusal = refusal.expect_err("a refusal").to_string();
+        assert!(refusal.contains("main network"), "{refusal}");
+    }
+    let patch = json!({
+        "HostConfig": { "NetworkMode": "back" },
+        "NetworkingConfig": { "EndpointsConfig": { "app": null } },
+    });
+    let sent = endpoints(&on_two().patch(patch));
+    assert_eq!(sent, json!({ "back": { "Aliases": ["api"] } }));
+}
+
+/// `docker run --mac-address` is of the container, whichever its main network is.
+#[test]
+fn a_configured_mac_address_goes_with_the_main_network() {
+    for (mode, mac) in [("other", json!("02::1")), ("host", Value::Null)] {
+        let case = on_two().mine("MacAddress", json!("02::1"));
+        let case = case.patch(json!({ "HostConfig": { "NetworkMode": mode } }));
+        assert_eq!(endpoints(&case)[mode]["MacAddress"], mac, "{mode}");
+    }
+}
+
+/// A stopped container's is not printed any more, whether it was configured or not.
+#[test]
+fn a_mac_address_that_is_not_printed_is_warned_of() {
+    for (status, warns) in [("exited", true), ("created", false)] {
+        let further = endpoint("b2", &json!({ "MacAddress": "" }));
+        let main = endpoint("a1", &json!({}));
+        let case = case("app", json!({ "app": main, "back": further }));
+        let case = case.container("/State/Status", json!(status));
+        assert_eq!(case.plan().warnings.len(), usize::from(warns), "{status}");
+        let named = json!({ "EndpointsConfig": { "b2": { "MacAddress": null } } });
+        let case = case.patch(json!({ "NetworkingConfig": named }));
+        assert_eq!(case.plan().warnings, [""; 0], "{status}");
     }
 }

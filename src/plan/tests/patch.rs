@@ -176,3 +176,45 @@ fn another_log_driver_takes_no_options_of_the_one_before() {
         assert_eq!(case.create("/HostConfig/LogConfig"), sent, "{patch}");
     }
 }
+
+/// What the engine made of `Privileged` is not what somebody set.
+#[test]
+fn privileges_bring_their_own() {
+    let case = Case::new().host(
+        "SecurityOpt",
+        json!(["label=disable", "seccomp=unconfined"]),
+    );
+    let given = case.clone().host("Privileged", json!(false));
+    let host = given
+        .patch(json!({ "HostConfig": { "Privileged": true } }))
+        .create("/HostConfig");
+    assert_eq!(host.get("MaskedPaths"), None);
+    assert_eq!(
+        host["SecurityOpt"],
+        json!(["label=disable", "seccomp=unconfined"])
+    );
+    let taken = case.host("Privileged", json!(true));
+    let host = taken
+        .clone()
+        .patch(json!({ "HostConfig": { "Privileged": false } }));
+    assert_eq!(
+        host.create("/HostConfig/SecurityOpt"),
+        json!(["seccomp=unconfined"])
+    );
+    let host = taken.patch(json!({ "HostConfig": { "Privileged": true } }));
+    assert_eq!(host.plan().diff.len(), Case::new().plan().diff.len());
+}
+
+#[test]
+fn a_field_in_two_spellings_is_refused() {
+    for (patch, named) in [
+        (json!({ "Image": "a", "image": "b" }), "Image"),
+        (
+            json!({ "HostConfig": { "Memory": 1, "MEMORY": 2 } }),
+            "HostConfig.Memory",
+        ),
+    ] {
+        let refusal = Case::new().patch(patch).compute().expect_err("a refusal");
+        assert!(refusal.to_string().starts_with(named), "{refusal}");
+    }
+}

@@ -106,3 +106,28 @@ fn pinning_alone_is_no_change() {
     case.new_image = image("sha256:old", "1.27");
     assert!(!case.plan().changed);
 }
+
+#[test]
+fn all_are_published_no_more_where_that_is_asked_for() {
+    for all in [json!(false), Value::Null] {
+        let case = case("{}").host("PublishAllPorts", json!(true));
+        let plan = case
+            .patch(json!({ "HostConfig": { "PublishAllPorts": all } }))
+            .plan();
+        assert_eq!(
+            plan.create["HostConfig"]["PortBindings"],
+            json!({}),
+            "{all}"
+        );
+        assert_eq!(plan.pinned, [""; 0], "{all}");
+    }
+}
+
+#[test]
+fn nothing_is_pinned_where_nothing_is_published() {
+    for mode in ["host", "none", "container:db"] {
+        let case = case(r#"{ "53/udp": [{ "HostIp": "", "HostPort": "" }] }"#);
+        let case = case.patch(json!({ "HostConfig": { "NetworkMode": mode } }));
+        assert_eq!(case.plan().pinned, [""; 0], "{mode}");
+    }
+}

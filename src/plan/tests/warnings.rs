@@ -174,6 +174,28 @@ fn what_only_an_image_can_leave_out_is_told() {
 }
 
 #[test]
+fn what_the_engine_adds_back_is_told() {
+    let case = theirs(Case::new(), "User", json!("web")).host("PublishAllPorts", json!(true));
+    let patch = json!({ "User": "", "HostConfig": { "PortBindings": { "80/tcp": null } } });
+    let unmet = case.patch(patch).plan().unmet;
+    let fields: Vec<_> = unmet
+        .iter()
+        .filter_map(|told| told.split_once(": "))
+        .collect();
+    let fields: Vec<&str> = fields.into_iter().map(|(field, _)| field).collect();
+    assert_eq!(fields, ["User", "HostConfig.PortBindings.80/tcp"]);
+}
+
+#[test]
+fn an_entrypoint_shuts_out_the_command_without_a_warning() {
+    let plan = Case::new().patch(json!({ "Entrypoint": ["/x"] })).plan();
+    assert_eq!(plan.warnings, [""; 0]);
+    let of_cmd = plan.diff.iter().find(|change| change.path == "Cmd");
+    let because = of_cmd.map(|change| change.because);
+    assert_eq!(because, Some(Because::FromRequest));
+}
+
+#[test]
 fn another_platform_is_told() {
     let mut case = Case::new();
     case.new_image["Os"] = json!("linux");

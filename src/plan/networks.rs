@@ -120,7 +120,7 @@ impl Networks {
         } else if self.main().is_some_and(|main| known(main)) {
             return Err(PatchError::new(
                 format!("NetworkingConfig.EndpointsConfig.{network}"),
-                "this is the main network, which HostConfig.NetworkMode names",
+                "this is the main network: another HostConfig.NetworkMode leaves it",
             ));
         } else {
             self.endpoints.retain(|endpoint| !known(endpoint));

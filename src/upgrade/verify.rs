@@ -10,6 +10,9 @@ use crate::engine::{Container, Engine, EngineError, Health, Status};
 /// How often the replacement is looked at. The engine has no event for "still runs".
 const PACE: Duration = Duration::from_millis(100);
 
+/// How often the replacement may be lost sight of, because the engine is away or does not answer.
+const LOSSES: u32 = 5;
+
 /// How many looks are spent on the exit code of a replacement that was seen restarted.
 const EXIT_LOOKS: u32 = 10;
 
@@ -68,23 +71,31 @@ impl fmt::Display for Fault {
 }
 
 /// Watches a started replacement: it must run for `monitor` without a restart, and if it has a
-/// health state, be healthy within `healthy_deadline`. Exit code 0 is a failure, too.
+/// health state, be healthy within `healthy_deadline`. Exit code 0 is a failure, too. Both times begin
+/// anew when the engine was away.
 pub(super) async fn verify(
     engine: &dyn Engine,
     id: &str,
     monitor: Duration,
     healthy_deadline: Duration,
 ) -> Result<(), Fault> {
-    let begin = Instant::now();
+    let mut begin = Instant::now();
+    let mut losses = 0;
     loop {
         let seen = match observe(engine, id).await {
             Ok(container) => container,
-            Err(EngineError::Unreachable { .. } | EngineError::Unknown { .. }) => {
+            Err(EngineError::Unreachable { .. } | EngineError::Unknown { .. })
+                if losses < LOSSES =>
+            {
+                losses += 1;
                 engine
                     .await_reachable(RECONNECT)
                     .await
                     .map_err(Fault::Unseen)?;
-                observe(engine, id).await.map_err(Fault::Unseen)?
+                // What was not seen does not count: an engine that restarted has just started it,
+                // and its restart count says nothing of that.
+                begin = Instant::now();
+                continue;
             }
             Err(error) => return Err(Fault::Unseen(error)),
         };

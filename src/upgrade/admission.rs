@@ -29,7 +29,7 @@ pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<Stri
         Err(error) => return Err(failed(error)),
     }
     let mut matching = Vec::new();
-    for container in labelled(engine).await.map_err(failed)? {
+    for container in labelled(engine).await.map_err(failed)?.containers {
         let is_generation =
             |generation: &Generation| reference.len() >= 12 && generation.id.starts_with(reference);
         if Generation::before(&container).iter().any(is_generation) {

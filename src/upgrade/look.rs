@@ -1,6 +1,6 @@
 //! Looks at containers.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tracing::warn;
 
@@ -30,22 +30,40 @@ pub(super) async fn existing(
     }
 }
 
+/// What bears a marker.
+pub(super) struct Labelled {
+    pub containers: Vec<Container>,
+    /// Whether these are all: the engine did not show some, and may later.
+    pub is_complete: bool,
+}
+
 /// The containers that bear a marker. One that vanishes meanwhile is left out, and so is one that
 /// the engine cannot inspect: it must not keep the others from being looked after.
-pub(super) async fn labelled(engine: &dyn Engine) -> Result<Vec<Container>, EngineError> {
-    stream::iter(engine.list_labelled(MARKER_LABEL).await?)
-        .map(async |id| match existing(engine, &id).await {
-            Err(error @ EngineError::Unreachable { .. }) => Err(error),
-            Err(error) => {
-                warn!(id, %error, "a container with a marker cannot be inspected: hands off");
-                Ok(None)
-            }
-            found => found,
+pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineError> {
+    let ids = engine.list_labelled(MARKER_LABEL).await?;
+    let looks: Vec<_> = stream::iter(ids)
+        .map(async |id| {
+            let look = existing(engine, &id).await;
+            (id, look)
         })
         .buffer_unordered(PARALLEL)
-        .try_filter_map(async |container| Ok(container))
-        .try_collect()
-        .await
+        .collect()
+        .await;
+    let mut labelled = Labelled {
+        containers: Vec::new(),
+        is_complete: true,
+    };
+    for (id, look) in looks {
+        match look {
+            Ok(found) => labelled.containers.extend(found),
+            Err(error @ EngineError::Unreachable { .. }) => return Err(error),
+            Err(error) => {
+                warn!(id, %error, "a container with a marker cannot be inspected: hands off");
+                labelled.is_complete = false;
+            }
+        }
+    }
+    Ok(labelled)
 }
 
 /// The names of the parked originals that none of these markers tells of: their replacement was

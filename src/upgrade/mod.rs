@@ -202,15 +202,18 @@ impl Shared {
     /// Recovers every unfinished transaction that this process does not work on, a few at a time;
     /// whether all came to rest.
     async fn recover(&self) -> Result<bool, EngineError> {
-        let left = look::labelled(self.engine.as_ref()).await?;
-        for name in look::orphans(self.engine.as_ref(), &left).await? {
+        let look::Labelled {
+            containers,
+            is_complete,
+        } = look::labelled(self.engine.as_ref()).await?;
+        for name in look::orphans(self.engine.as_ref(), &containers).await? {
             warn!(name, "a parked original without its replacement: hands off");
         }
-        let settled = stream::iter(left)
+        let settled = stream::iter(containers)
             .map(async |container| self.recover_one(container).await)
             .buffer_unordered(PARALLEL_RECOVERIES);
         // Every one of them: one that is stuck must not cut the others off.
-        Ok(settled.fold(true, async |all, one| all && one).await)
+        Ok(settled.fold(is_complete, async |all, one| all && one).await)
     }
 
     async fn recover_one(&self, container: Container) -> bool {

@@ -143,9 +143,12 @@ impl<'a> Reconciler<'a> {
         };
         while Instant::now() < until {
             match existing(self.engine, &self.marker.original.id).await {
-                Ok(Some(original)) if original.status.is_active() => sleep(PACE).await,
-                _ => return true,
+                Ok(Some(original)) if original.status.is_active() => {}
+                Ok(_) => return true,
+                // What is not seen may still be stopping.
+                Err(_) => {}
             }
+            sleep(PACE).await;
         }
         false
     }

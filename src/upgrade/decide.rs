@@ -124,6 +124,8 @@ fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Nex
     let stopped = marker.original.run_state == RunState::Stopped;
     match (verdict, replacement.status) {
         (Verdict::Failed, _) => None,
+        // It may well run, but it would be committed without its restart policy.
+        (Verdict::Pending, _) if was_disarmed(marker, replacement) => None,
         _ if is_half_removed(replacement) => None,
         // Nothing is to be verified. One that runs all the same was started by its owner since.
         _ if stopped => Some(Next::Repair(Repair::Commit)),
@@ -136,6 +138,12 @@ fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Nex
         (Verdict::Passed, Status::Running | Status::Paused) => Some(Next::Repair(Repair::Commit)),
         _ => None,
     }
+}
+
+/// Whether a rollback had begun when the process that worked on it died.
+fn was_disarmed(marker: &Marker, replacement: &Sight) -> bool {
+    let given = marker.restart_policy.as_ref();
+    given.is_some_and(|policy| !policy.is_no()) && replacement.restart_policy.is_no()
 }
 
 /// The original is gone: committed, or removed by somebody. A replacement that has run was

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::outcome::Request;
 use crate::{
     engine::{Container, RestartPolicy, Status},
-    plan::MARKER_LABEL,
+    plan::{MARKER_LABEL, Plan},
 };
 
 /// The suffix of the replacement's name until it is given the original's.
@@ -51,6 +51,10 @@ pub struct Marker {
     /// The container ports (`80/tcp`) whose host port the engine chose once, and an upgrade pinned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pinned: Vec<String>,
+    /// The restart policy that the replacement is created with: where it has another, a rollback
+    /// has begun, and disarmed it. Earlier markers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart_policy: Option<RestartPolicy>,
     /// The containers that bore the name before the original, the latest first.
     #[serde(default)]
     pub generations: Vec<Generation>,
@@ -110,14 +114,9 @@ impl RunState {
 }
 
 impl Marker {
-    /// The marker of a transaction that is about to begin on `original`, and pins these ports.
+    /// The marker of a transaction that is about to carry out `plan` on `original`.
     #[must_use]
-    pub fn new(
-        transaction: &str,
-        original: &Container,
-        request: &Request,
-        pinned: &[String],
-    ) -> Self {
+    pub fn new(transaction: &str, original: &Container, request: &Request, plan: &Plan) -> Self {
         let earlier = Self::of(original).map_or_else(Vec::new, |marker| marker.pinned);
         let stop_timeout = stop_timeout(original, request);
         let allowance = u64::try_from(stop_timeout).map_or(LONGEST_STOP, Duration::from_secs)
@@ -142,7 +141,11 @@ impl Marker {
             stop_timeout,
             monitor: nanoseconds(request.monitor),
             healthy_deadline: nanoseconds(request.healthy_deadline),
-            pinned: [&earlier[..], pinned].concat(),
+            pinned: [&earlier[..], &plan.pinned].concat(),
+            restart_policy: plan
+                .create
+                .pointer("/HostConfig/RestartPolicy")
+                .and_then(|policy| RestartPolicy::deserialize(policy).ok()),
             generations: Generation::before(original),
         }
     }

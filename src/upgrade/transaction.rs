@@ -73,7 +73,7 @@ impl Transaction<'_> {
             let unchanged = answer::unchanged(&original, plan, &reference);
             return Ok(Ending::Upgraded(unchanged));
         }
-        let marker = Marker::new(&self.id, &original, self.request, &plan.pinned);
+        let marker = Marker::new(&self.id, &original, self.request, &plan);
         let attempt = Attempt {
             engine: self.engine,
             original: &original,

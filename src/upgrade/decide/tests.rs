@@ -39,6 +39,7 @@ fn marker(run_state: RunState) -> Marker {
         healthy_deadline: 0,
         stop_timeout: 10,
         pinned: Vec::new(),
+        restart_policy: Some(RestartPolicy::named("always")),
         generations: Vec::new(),
     }
 }
@@ -320,4 +321,32 @@ fn the_longest_way_back() {
             Repair::RemoveReplacement,
         ]
     );
+}
+
+/// The process died between the first repair of a rollback and the second.
+#[test]
+fn a_replacement_that_was_disarmed_is_not_committed_without_its_policy() {
+    let of = |name: &str, status, policy: &str| {
+        Some(Sight {
+            name: name.to_owned(),
+            status,
+            restart_policy: RestartPolicy::named(policy),
+        })
+    };
+    let mut observed = Observed {
+        original: of("web.refit-old", Status::Exited, "unless-stopped"),
+        replacement: of(NAME, Status::Running, "no"),
+        verdict: Verdict::Pending,
+    };
+    let mut marker = marker(RunState::Running);
+    let next = decide(&marker, &observed);
+    assert_eq!(next, Next::Repair(Repair::StopReplacement));
+    observed.replacement = of(NAME, Status::Running, "always");
+    assert_eq!(decide(&marker, &observed), Next::Verify);
+    // One that was never to have a policy, and the marker of a version that did not note it.
+    observed.replacement = of(NAME, Status::Running, "no");
+    for given in [Some(RestartPolicy::named("no")), None] {
+        marker.restart_policy = given;
+        assert_eq!(decide(&marker, &observed), Next::Verify);
+    }
 }

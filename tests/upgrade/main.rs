@@ -1,5 +1,6 @@
 //! Upgrades on a simulated engine: what no real engine can be made to do at the right moment.
 
+mod explore;
 mod simulated;
 
 use std::{sync::Arc, time::Duration};

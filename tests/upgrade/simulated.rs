@@ -1,34 +1,61 @@
-//! A simulated engine: containers, names, run states, images and networks in memory, behind the
-//! trait that the real one stands behind. What it does is what the real engines were measured to do.
+//! A simulated engine behind the trait that the real one stands behind: containers, names, run
+//! states, restart policies, volumes and addresses in memory. What it does is what the real engines
+//! were measured to do; what can go wrong between it and its client is a [`Fault`] at a call.
+//!
+//! Its time is tokio's, so under a paused clock hours cost nothing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+mod container;
+mod create;
+mod daemon;
+mod fault;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::pending,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use refit::engine::{
     ApiVersion, Created, Engine, EngineError, Platform, PullLine, RestartPolicy, Result,
     StopOptions,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
+
+use container::Actor;
+pub use container::{Container, Mount};
+pub use fault::{Call, Fault, Verb, Whom};
+pub use world::World;
 
 /// What a test does to the engine right before a container is created.
 type Meanwhile = Box<dyn Fn(&mut World) + Send>;
 
-/// An engine in memory.
+/// How long a container may take to stop where neither the call nor it says so.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One process's connection to an engine in memory.
 pub struct Simulated {
-    world: Mutex<World>,
-    meanwhile: Mutex<Option<Meanwhile>>,
+    engine: Arc<Shared>,
+    /// Whether the process lives. One that does not makes no call, and sees no answer, ever again.
+    lives: AtomicBool,
+    died: Notify,
 }
 
-/// What an engine has.
-#[derive(Debug, Default)]
-pub struct World {
-    /// As inspect prints them.
-    containers: Vec<Value>,
-    /// References, with what inspect prints of the image.
-    images: Vec<(String, Value)>,
-    /// The calls that changed something, in their order: `stop web`.
-    changes: Vec<String>,
-    made: u64,
+struct Shared {
+    world: Mutex<World>,
+    began: Instant,
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
 
 impl std::fmt::Debug for Simulated {
@@ -44,6 +71,13 @@ fn refused(status: u16, message: impl Into<String>) -> EngineError {
     }
 }
 
+fn unreachable() -> EngineError {
+    EngineError::Unreachable {
+        address: "memory".to_owned(),
+        reason: "connection refused".to_owned(),
+    }
+}
+
 fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
     let value = document.pointer(pointer).and_then(Value::as_str);
     value.unwrap_or_default()
@@ -54,147 +88,62 @@ fn list(document: &Value, pointer: &str) -> Vec<Value> {
     list.cloned().unwrap_or_default()
 }
 
-impl World {
-    /// Gives an image a name, which another may have had.
-    pub fn tag(&mut self, reference: &str, id: &str, config: &Value) {
-        self.images.retain(|(name, _)| name != reference);
-        let image = json!({ "Id": id, "Os": "linux", "Architecture": "amd64", "Config": config });
-        self.images.push((reference.to_owned(), image));
-    }
-
-    /// What was changed since the last time that somebody asked.
-    pub fn changes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.changes)
-    }
-
-    fn image(&self, reference: &str) -> Result<&Value> {
-        let is_meant =
-            |(name, image): &&(String, Value)| name == reference || text(image, "/Id") == reference;
-        let found = self.images.iter().find(is_meant);
-        found
-            .map(|(_, image)| image)
-            .ok_or_else(|| refused(404, format!("No such image: {reference}")))
-    }
-
-    fn position(&self, reference: &str) -> Result<usize> {
-        let is_meant = |container: &Value| {
-            text(container, "/Id") == reference
-                || text(container, "/Name").trim_start_matches('/') == reference
-        };
-        let found = self.containers.iter().position(is_meant);
-        found.ok_or_else(|| refused(404, format!("No such container: {reference}")))
-    }
-
-    /// The container that a call changes, which is remembered.
-    fn changed(&mut self, call: &str, reference: &str) -> Result<&mut Value> {
-        let at = self.position(reference)?;
-        let container = &mut self.containers[at];
-        let name = text(container, "/Name").trim_start_matches('/');
-        self.changes.push(format!("{call} {name}"));
-        Ok(container)
-    }
-
-    fn create(&mut self, name: &str, body: &Value) -> Result<Created> {
-        if self.position(name).is_ok() {
-            return Err(refused(409, format!("the name /{name} is in use")));
-        }
-        let image = self.image(text(body, "/Image"))?;
-        let mut config = body.as_object().cloned().unwrap_or_default();
-        let host = config.shift_remove("HostConfig");
-        let host = host.unwrap_or_else(|| json!({}));
-        let networking = config.shift_remove("NetworkingConfig").unwrap_or_default();
-        let defaults = image["Config"].as_object().cloned().unwrap_or_default();
-        merge(&mut config, &defaults);
-        let image = text(image, "/Id").to_owned();
-        self.made += 1;
-        let id = format!("{:064x}", self.made);
-        let mut endpoints = Map::new();
-        let given = networking.get("EndpointsConfig").and_then(Value::as_object);
-        for (network, settings) in given.into_iter().flatten() {
-            let mut endpoint = json!({ "NetworkID": network, "IPAddress": "10.0.0.2" });
-            for (key, value) in settings.as_object().into_iter().flatten() {
-                endpoint[key] = value.clone();
-            }
-            endpoints.insert(network.clone(), endpoint);
-        }
-        self.changes.push(format!("create {name}"));
-        self.containers.push(json!({
-            "Id": id, "Name": format!("/{name}"), "Image": image, "RestartCount": 0,
-            "State": { "Status": "created", "ExitCode": 0, "OOMKilled": false, "Error": "" },
-            "Config": config, "HostConfig": host, "Mounts": [],
-            "NetworkSettings": { "Networks": endpoints, "Ports": {} },
-        }));
-        Ok(Created {
-            id,
-            warnings: Vec::new(),
-        })
-    }
-}
-
-/// What create makes of a configuration and an image's (moby `daemon/commit.go`, `merge`).
-fn merge(config: &mut Map<String, Value>, image: &Map<String, Value>) {
-    for field in ["Labels", "ExposedPorts", "Volumes"] {
-        let mut merged = image.get(field).cloned().unwrap_or_else(|| json!({}));
-        for (key, value) in config
-            .get(field)
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
-            merged[key] = value.clone();
-        }
-        config.insert(field.to_owned(), merged);
-    }
-    let of = |map: &Map<String, Value>| list(&Value::Object(map.clone()), "/Env");
-    let name = |entry: &Value| {
-        let entry = entry.as_str().unwrap_or_default();
-        entry.split('=').next().unwrap_or_default().to_owned()
-    };
-    let (mut env, defaults) = (of(config), of(image));
-    for entry in defaults {
-        if !env.iter().any(|mine| name(mine) == name(&entry)) {
-            env.push(entry);
-        }
-    }
-    config.insert("Env".to_owned(), json!(env));
-    for field in ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal"] {
-        let says_nothing = |value: &Value| value.is_null() || value == "";
-        if config.get(field).is_none_or(says_nothing)
-            && let Some(default) = image.get(field)
-        {
-            config.insert(field.to_owned(), default.clone());
-        }
-    }
-}
-
 impl Simulated {
     pub fn new() -> Self {
-        Self {
-            world: Mutex::default(),
+        Self::connected(Arc::new(Shared {
+            world: Mutex::new(World::new()),
+            began: Instant::now(),
             meanwhile: Mutex::default(),
+        }))
+    }
+
+    fn connected(engine: Arc<Shared>) -> Self {
+        Self {
+            engine,
+            lives: AtomicBool::new(true),
+            died: Notify::new(),
         }
     }
 
-    /// What the engine has.
+    /// Another process's connection to the same engine.
+    pub fn another(&self) -> Self {
+        Self::connected(Arc::clone(&self.engine))
+    }
+
+    /// Completes when the process has died of [`Fault::Crash`].
+    pub async fn died(&self) {
+        self.died.notified().await;
+    }
+
+    /// What the engine has now.
     pub fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        let world = self.engine.world.lock();
+        let mut world = world.unwrap_or_else(PoisonError::into_inner);
+        world.advance(self.engine.began.elapsed());
+        world
     }
 
     /// Has something happen right before the next create.
     pub fn before_create(&self, meanwhile: impl Fn(&mut World) + Send + 'static) {
-        let mut at_create = self
-            .meanwhile
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *at_create = Some(Box::new(meanwhile));
+        let at_create = self.engine.meanwhile.lock();
+        *at_create.unwrap_or_else(PoisonError::into_inner) = Some(Box::new(meanwhile));
     }
 
     /// Creates a container by hand and starts it; returns its ID.
     pub fn run(&self, name: &str, body: &Value) -> String {
+        let id = self.make(name, body);
+        let mut world = self.world();
+        world
+            .by_itself(|world| world.start(&id))
+            .expect("it starts");
+        world.changes();
+        id
+    }
+
+    /// Creates a container by hand; returns its ID.
+    pub fn make(&self, name: &str, body: &Value) -> String {
         let mut world = self.world();
         let created = world.create(name, body).expect("it is created");
-        let container = world.changed("start", name).expect("it is there");
-        container["State"]["Status"] = json!("running");
         world.changes();
         created.id
     }
@@ -202,49 +151,150 @@ impl Simulated {
     /// What inspect prints; null where there is no such container.
     pub fn inspect(&self, reference: &str) -> Value {
         let world = self.world();
-        let at = world.position(reference);
-        at.map_or(Value::Null, |at| world.containers[at].clone())
+        world
+            .find(reference)
+            .map_or(Value::Null, Container::printed)
+    }
+
+    /// A call: what it does, if nothing goes wrong with it.
+    async fn call<T>(
+        &self,
+        what: &'static str,
+        subject: &str,
+        act: impl FnOnce(&mut World) -> Result<T> + Send,
+    ) -> Result<T> {
+        self.survive().await;
+        let call = Call::new(what, subject);
+        let patience = call.patience();
+        let fault = self.world().enter(call);
+        let act = || {
+            let mut world = self.world();
+            if world.is_down() {
+                return Err(unreachable());
+            }
+            if world.is_disk_full() {
+                return Err(refused(500, "write: no space left on device"));
+            }
+            world.actor = Actor::Refit;
+            act(&mut world)
+        };
+        match fault {
+            None | Some(Fault::DiskFull(_)) => act(),
+            Some(Fault::Person { verb, whom }) => {
+                self.world().interfere(verb, whom);
+                act()
+            }
+            Some(Fault::Crash { done }) => {
+                if done {
+                    drop(act());
+                }
+                self.lives.store(false, Ordering::Relaxed);
+                self.died.notify_one();
+                pending().await
+            }
+            Some(_) if self.world().is_down() => Err(unreachable()),
+            Some(Fault::Refused(status)) => Err(refused(status, "refused by a fault")),
+            Some(Fault::Unreachable) => Err(unreachable()),
+            Some(Fault::Lost { done }) => {
+                if done {
+                    drop(act());
+                }
+                Err(EngineError::unknown("connection reset by peer"))
+            }
+            Some(Fault::Hang { done }) => {
+                if done {
+                    drop(act());
+                }
+                self.world().in_flight += 1;
+                sleep(patience).await;
+                self.world().in_flight -= 1;
+                self.survive().await;
+                Err(EngineError::unknown(format!(
+                    "no answer within {patience:?}"
+                )))
+            }
+            Some(Fault::Dockerd { how, done }) => {
+                if done {
+                    drop(act());
+                }
+                self.world().die(how);
+                Err(EngineError::unknown("connection reset by peer"))
+            }
+        }
+    }
+
+    /// Never completes if the process is dead.
+    async fn survive(&self) {
+        if !self.lives.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    }
+
+    /// Waits until the process of a container that is being stopped has ended.
+    async fn ended(&self, id: &str) -> Result<()> {
+        let deaths = self.world().deaths();
+        loop {
+            {
+                let world = self.world();
+                if world.deaths() != deaths {
+                    return Err(EngineError::unknown("connection reset by peer"));
+                }
+                if !world.find(id).is_some_and(Container::has_process) {
+                    return Ok(());
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
 #[async_trait]
 impl Engine for Simulated {
     async fn api_version(&self) -> Result<ApiVersion> {
-        Ok(ApiVersion {
-            major: 1,
-            minor: 51,
+        self.call("version", "", |_| {
+            Ok(ApiVersion {
+                major: 1,
+                minor: 51,
+            })
         })
+        .await
     }
 
     async fn inspect_container(&self, reference: &str) -> Result<Value> {
-        let world = self.world();
-        Ok(world.containers[world.position(reference)?].clone())
+        let look = |world: &mut World| Ok(world.get(reference)?.printed());
+        self.call("inspect", reference, look).await
     }
 
     async fn inspect_image(&self, reference: &str) -> Result<Value> {
-        self.world().image(reference).cloned()
+        let look = |world: &mut World| world.image(reference).cloned();
+        self.call("inspect image", reference, look).await
     }
 
     async fn inspect_network(&self, reference: &str) -> Result<Value> {
-        Ok(json!({ "Id": reference, "Name": reference }))
+        let look = |_: &mut World| Ok(json!({ "Id": reference, "Name": reference }));
+        self.call("inspect network", reference, look).await
     }
 
     async fn list_labelled(&self, label: &str) -> Result<Vec<String>> {
-        let world = self.world();
-        let bears = |container: &&Value| container["Config"]["Labels"].get(label).is_some();
-        let labelled = world.containers.iter().filter(bears);
-        Ok(labelled.map(|c| text(c, "/Id").to_owned()).collect())
+        let bears = |c: &&Container| c.config["Labels"].get(label).is_some();
+        let list = |world: &mut World| {
+            let labelled = world.containers.iter().filter(bears);
+            Ok(labelled.map(|c| c.id.clone()).collect())
+        };
+        self.call("list labelled", "", list).await
     }
 
     async fn list_containers(&self) -> Result<Vec<Value>> {
-        let summary = |container: &Value| {
+        let summary = |container: &Container| {
+            let mounts = container.mounts.iter().map(|m| json!({ "Name": m.volume }));
             json!({
-                "Id": container["Id"], "Names": [container["Name"]], "Ports": [],
-                "Mounts": container["Mounts"],
-                "HostConfig": { "NetworkMode": container["HostConfig"]["NetworkMode"] },
+                "Id": container.id, "Names": [format!("/{}", container.name)], "Ports": [],
+                "Mounts": mounts.collect::<Vec<_>>(),
+                "HostConfig": { "NetworkMode": container.host["NetworkMode"] },
             })
         };
-        Ok(self.world().containers.iter().map(summary).collect())
+        let list = |world: &mut World| Ok(world.containers.iter().map(summary).collect());
+        self.call("list", "", list).await
     }
 
     async fn pull(
@@ -254,7 +304,9 @@ impl Engine for Simulated {
         _auth: Option<&str>,
         _progress: &(dyn Fn(PullLine) + Send + Sync),
     ) -> Result<()> {
-        Err(refused(404, format!("pull access denied for {reference}")))
+        let message = format!("pull access denied for {reference}");
+        self.call("pull", reference, |_| Err(refused(404, message)))
+            .await
     }
 
     async fn create_container(
@@ -263,16 +315,13 @@ impl Engine for Simulated {
         _platform: Option<&Platform>,
         body: &Value,
     ) -> Result<Created> {
-        let meanwhile = self
-            .meanwhile
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let mut world = self.world();
+        let meanwhile = self.engine.meanwhile.lock();
+        let meanwhile = meanwhile.unwrap_or_else(PoisonError::into_inner).take();
         if let Some(meanwhile) = meanwhile {
-            meanwhile(&mut world);
+            meanwhile(&mut self.world());
         }
-        world.create(name, body)
+        let create = |world: &mut World| world.create(name, body);
+        self.call("create", name, create).await
     }
 
     async fn connect_network(
@@ -281,64 +330,65 @@ impl Engine for Simulated {
         container: &str,
         endpoint: &Value,
     ) -> Result<()> {
-        let mut world = self.world();
-        let container = world.changed("connect", container)?;
-        container["NetworkSettings"]["Networks"][network] = endpoint.clone();
-        Ok(())
+        let connect = |world: &mut World| world.connect(network, container, endpoint);
+        self.call("connect", container, connect).await
     }
 
     async fn update_restart_policy(&self, container: &str, policy: &RestartPolicy) -> Result<()> {
-        let mut world = self.world();
-        let container = world.changed("update", container)?;
-        container["HostConfig"]["RestartPolicy"] = json!(policy);
-        Ok(())
+        let update = |world: &mut World| world.update(container, policy);
+        self.call("update", container, update).await
     }
 
-    async fn stop(&self, container: &str, _options: &StopOptions) -> Result<()> {
-        let mut world = self.world();
-        let container = world.changed("stop", container)?;
-        if text(container, "/State/Status") != "created" {
-            container["State"]["Status"] = json!("exited");
+    async fn stop(&self, container: &str, options: &StopOptions) -> Result<()> {
+        let patience = match options.timeout.map(u64::try_from) {
+            Some(Ok(seconds)) => Duration::from_secs(seconds),
+            Some(Err(_)) => Duration::MAX,
+            None => PATIENCE,
+        };
+        let stop = |world: &mut World| world.stop(container, patience);
+        if self.call("stop", container, stop).await? {
+            self.ended(container).await?;
         }
         Ok(())
     }
 
     async fn start(&self, container: &str) -> Result<()> {
-        let mut world = self.world();
-        world.changed("start", container)?["State"]["Status"] = json!("running");
-        Ok(())
+        let start = |world: &mut World| world.start(container);
+        self.call("start", container, start).await
     }
 
     async fn pause(&self, container: &str) -> Result<()> {
-        let mut world = self.world();
-        world.changed("pause", container)?["State"]["Status"] = json!("paused");
-        Ok(())
+        let pause = |world: &mut World| world.pause(container);
+        self.call("pause", container, pause).await
     }
 
     async fn rename(&self, container: &str, name: &str) -> Result<()> {
-        let mut world = self.world();
-        if world.position(name).is_ok() {
-            return Err(refused(409, format!("the name /{name} is in use")));
-        }
-        world.changed("rename", container)?["Name"] = json!(format!("/{name}"));
-        Ok(())
+        let rename = |world: &mut World| world.rename(container, name);
+        self.call("rename", container, rename).await
     }
 
-    async fn remove(&self, container: &str, _volumes: bool) -> Result<()> {
-        let mut world = self.world();
-        if text(world.changed("remove", container)?, "/State/Status") == "running" {
-            return Err(refused(409, format!("{container} is running")));
-        }
-        let at = world.position(container)?;
-        world.containers.remove(at);
-        Ok(())
+    async fn remove(&self, container: &str, volumes: bool) -> Result<()> {
+        let remove = |world: &mut World| world.remove(container, volumes);
+        self.call("remove", container, remove).await
     }
 
     async fn log_tail(&self, container: &str, _lines: usize) -> Result<Vec<String>> {
-        self.world().position(container).map(|_| Vec::new())
+        let read = |world: &mut World| world.get(container).map(|_| Vec::new());
+        self.call("log", container, read).await
     }
 
-    async fn await_reachable(&self, _limit: std::time::Duration) -> Result<()> {
-        Ok(())
+    /// No call by itself: it asks until dockerd answers.
+    async fn await_reachable(&self, limit: Duration) -> Result<()> {
+        self.survive().await;
+        self.world().in_flight += 1;
+        let back = timeout(limit, async {
+            while self.world().is_down() {
+                sleep(Duration::from_millis(200)).await;
+            }
+        });
+        let back = back.await;
+        self.world().in_flight -= 1;
+        self.survive().await;
+        back.map_err(|_| unreachable())
     }
 }

@@ -1,0 +1,223 @@
+//! Every fault at every call of an upgrade, and every second fault after it; each case is run to rest
+//! on the simulated engine, and then the invariants of the transaction must hold ([`check`]).
+//!
+//! A fault-free run counts the calls. Then each call in turn meets each [`Fault`]; what is called
+//! after it, by the rollback, by the recovery of a new process or by the background's mending, are
+//! the calls that the second faults of the pairs are tried at.
+//!
+//! What is left out: second faults at a look between two like looks of a wait (the first and the last of
+//! such a row are tried), pairs of faults that differ in words or time alone
+//! ([`Call::faults_of_pairs`]), pairs that begin before create (such a fault ends the upgrade), pairs
+//! over the other originals and with other clients, three faults, an engine that carries a call out
+//! after its client gave up, and live-restore.
+
+mod case;
+mod check;
+mod tally;
+
+use case::{Activity, Case, Replacement, Trial};
+use check::problems;
+use tally::Tally;
+
+use super::simulated::{Call, Fault};
+
+const POLICIES: [&str; 4] = ["no", "always", "on-failure:3", "unless-stopped"];
+
+/// Runs one case, counts it, and notes what is wrong with its end.
+fn run(tally: &mut Tally, case: Case, faults: &[(usize, Fault)]) -> Trial {
+    let trial = case.run(faults);
+    tally.count(case, faults, &trial, &problems(case, &trial));
+    trial
+}
+
+/// The upgrade without a fault.
+fn faultless(tally: &mut Tally, case: Case) -> Vec<Call> {
+    let trial = run(tally, case, &[]);
+    assert_eq!(
+        trial.is_upgraded(),
+        case.is_good(),
+        "{case:?}: {:?}",
+        trial.answer
+    );
+    assert!(trial.calls.len() > 20, "{case:?}: {:?}", trial.calls);
+    trial.calls
+}
+
+/// Every single fault of the engine, of the process and of dockerd.
+fn singles(tally: &mut Tally, case: Case) {
+    for (at, call) in faultless(tally, case).iter().enumerate() {
+        for fault in call.faults() {
+            run(tally, case, &[(at, fault)]);
+        }
+    }
+}
+
+/// Everything that another client may do, at every call.
+fn interference(tally: &mut Tally, case: Case) {
+    for at in 0..faultless(tally, case).len() {
+        for fault in Fault::of_people() {
+            run(tally, case, &[(at, fault)]);
+        }
+    }
+}
+
+/// Every pair of faults, the first of which comes at the first call of `what` or later, and `is_mine`.
+fn pairs(tally: &mut Tally, case: Case, what: &str, is_mine: impl Fn(usize) -> bool) {
+    let calls = faultless(tally, case);
+    let begin = calls.iter().position(|call| call.what == what);
+    for at in begin.expect("such a call")..calls.len() {
+        if within_row(&calls, at) || !is_mine(at) {
+            continue;
+        }
+        for first in calls[at].faults_of_pairs() {
+            // A trial of its own: which calls come after the first fault?
+            let after = case.run(&[(at, first)]).calls;
+            for (then, call) in after.iter().enumerate().skip(at + 1) {
+                if within_row(&after, then) {
+                    continue;
+                }
+                for second in call.faults_of_pairs() {
+                    run(tally, case, &[(at, first), (then, second)]);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the call is a look between two like looks.
+fn within_row(calls: &[Call], at: usize) -> bool {
+    let is_like = |other: Option<&Call>| other == Some(&calls[at]);
+    let (before, after) = (at.checked_sub(1), at + 1);
+    !calls[at].mutates()
+        && is_like(before.and_then(|before| calls.get(before)))
+        && is_like(calls.get(after))
+}
+
+const GOOD: Replacement = Replacement::Serves;
+
+fn running(policy: &'static str, replacement: Replacement) -> Case {
+    Case {
+        activity: Activity::Running,
+        policy,
+        replacement,
+    }
+}
+
+#[test]
+fn single_faults_over_a_running_original() {
+    let mut tally = Tally::default();
+    for policy in POLICIES {
+        singles(&mut tally, running(policy, GOOD));
+    }
+    tally.conclude("single faults, running", 1000);
+}
+
+#[test]
+fn single_faults_over_a_failing_replacement() {
+    let mut tally = Tally::default();
+    for policy in POLICIES {
+        singles(&mut tally, running(policy, Replacement::Exits));
+        singles(&mut tally, running(policy, Replacement::Missing));
+    }
+    tally.conclude("single faults, failing replacement", 3000);
+}
+
+#[test]
+fn single_faults_over_an_original_that_does_not_run() {
+    let mut tally = Tally::default();
+    for activity in [
+        Activity::Stopped,
+        Activity::NeverStarted,
+        Activity::Paused,
+        Activity::Restarting,
+    ] {
+        for policy in POLICIES {
+            let policy = match (activity, policy) {
+                // Nothing restarts what has no policy.
+                (Activity::Restarting, "no") => continue,
+                // With a limit, the engine gives up by itself.
+                (Activity::Restarting, "on-failure:3") => "on-failure",
+                _ => policy,
+            };
+            for replacement in [GOOD, Replacement::Exits] {
+                // What is never started does not fail.
+                let is_started = matches!(activity, Activity::Paused | Activity::Restarting);
+                if replacement != GOOD && !is_started {
+                    continue;
+                }
+                singles(
+                    &mut tally,
+                    Case {
+                        activity,
+                        policy,
+                        replacement,
+                    },
+                );
+            }
+        }
+    }
+    tally.conclude("single faults, not plainly running", 6500);
+}
+
+#[test]
+fn another_client_interferes() {
+    let mut tally = Tally::default();
+    for activity in [Activity::Running, Activity::Stopped, Activity::Paused] {
+        for policy in ["no", "always"] {
+            for replacement in [GOOD, Replacement::Exits] {
+                interference(
+                    &mut tally,
+                    Case {
+                        activity,
+                        policy,
+                        replacement,
+                    },
+                );
+            }
+        }
+    }
+    tally.conclude("another client", 4000);
+}
+
+#[test]
+fn pairs_of_faults_over_a_running_original() {
+    let mut tally = Tally::default();
+    pairs(&mut tally, running("always", GOOD), "create", |_| true);
+    tally.conclude("pairs, running", 6500);
+}
+
+#[test]
+fn pairs_of_faults_over_a_stopped_original() {
+    let mut tally = Tally::default();
+    let stopped = Case {
+        activity: Activity::Stopped,
+        policy: "always",
+        replacement: GOOD,
+    };
+    pairs(&mut tally, stopped, "create", |_| true);
+    tally.conclude("pairs, stopped", 3300);
+}
+
+/// Before start, what the replacement does makes no difference. The way back is long, so two tests
+/// share it.
+fn pairs_over_a_failing_replacement(part: usize) {
+    let mut tally = Tally::default();
+    let is_mine = |at| at % 2 == part;
+    pairs(
+        &mut tally,
+        running("always", Replacement::Exits),
+        "start",
+        is_mine,
+    );
+    tally.conclude("pairs, failing replacement", 8000);
+}
+
+#[test]
+fn pairs_of_faults_over_a_failing_replacement_even_calls() {
+    pairs_over_a_failing_replacement(0);
+}
+
+#[test]
+fn pairs_of_faults_over_a_failing_replacement_odd_calls() {
+    pairs_over_a_failing_replacement(1);
+}

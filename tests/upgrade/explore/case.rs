@@ -1,0 +1,228 @@
+//! One case: an original, the replacement that it gets, and what goes wrong.
+
+use std::{sync::Arc, time::Duration};
+
+use refit::{
+    engine::EngineError,
+    upgrade::{Ending, Failure, Upgrades, marker::RunState},
+};
+use serde_json::{Value, json};
+use tokio::{runtime::Builder, time::sleep};
+
+use crate::{
+    request,
+    simulated::{Call, Container, Fault, Simulated, World},
+};
+
+/// How long nothing may be called until things count as at rest; mending pauses for less.
+const REST: Duration = Duration::from_secs(60);
+
+/// How many times that it may take.
+const RESTS: usize = 120;
+
+/// What the original does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activity {
+    Running,
+    Paused,
+    /// It crashes as soon as it runs, and its policy restarts it.
+    Restarting,
+    Stopped,
+    NeverStarted,
+}
+
+/// What the replacement does once it is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    Serves,
+    /// It ends before it is verified.
+    Exits,
+    /// It cannot be started.
+    Missing,
+}
+
+/// An upgrade of one container.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    pub activity: Activity,
+    /// The original's restart policy, with its retry count.
+    pub policy: &'static str,
+    pub replacement: Replacement,
+}
+
+/// A case that was run to rest.
+pub struct Trial {
+    /// Before the upgrade.
+    pub before: World,
+    /// When all was at rest.
+    pub world: World,
+    /// What the caller was told, and what was there then; nothing if the process died first.
+    pub answer: Option<(Result<Ending, Failure>, World)>,
+    /// The calls up to the rest.
+    pub calls: Vec<Call>,
+    /// Whether it came to rest.
+    pub is_at_rest: bool,
+    /// What one more recovery changed, which should find nothing to do.
+    pub unrest: Vec<String>,
+}
+
+impl Trial {
+    pub fn is_upgraded(&self) -> bool {
+        matches!(&self.answer, Some((Ok(Ending::Upgraded(outcome)), _)) if outcome.changed)
+    }
+
+    /// The original as it was.
+    pub fn original(&self) -> &Container {
+        self.before.find("web").expect("the original")
+    }
+}
+
+impl Case {
+    /// Whether the upgrade succeeds where nothing goes wrong.
+    pub fn is_good(self) -> bool {
+        self.replacement == Replacement::Serves || self.run_state() == RunState::Stopped
+    }
+
+    /// What the container should do in the end.
+    pub fn run_state(self) -> RunState {
+        match self.activity {
+            Activity::Running | Activity::Restarting => RunState::Running,
+            Activity::Paused => RunState::Paused,
+            Activity::Stopped | Activity::NeverStarted => RunState::Stopped,
+        }
+    }
+
+    /// Runs the upgrade with these faults, each at the call of its number, and whatever recovers
+    /// from them, to rest.
+    pub fn run(self, faults: &[(usize, Fault)]) -> Trial {
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
+        let runtime = runtime.expect("a runtime");
+        runtime.block_on(self.run_to_rest(faults))
+    }
+
+    async fn run_to_rest(self, faults: &[(usize, Fault)]) -> Trial {
+        let mut engine = Arc::new(Simulated::new());
+        self.set_up(&engine).await;
+        let before = engine.world().clone();
+        engine.world().faults = faults.to_vec();
+
+        let image = match self.replacement {
+            Replacement::Serves => "web:2",
+            Replacement::Exits => "web:exits",
+            Replacement::Missing => "web:missing",
+        };
+        let mut request = request(&json!({ "Image": image }));
+        request.stop.timeout = Some(1);
+        request.monitor = Duration::from_millis(300);
+        let upgrade = Upgrades::new(engine.clone()).begin("web".to_owned(), request);
+        let mut answer = None;
+        tokio::select! {
+            biased;
+            told = upgrade.outcome => {
+                answer = Some((told.expect("an outcome"), engine.world().clone()));
+            }
+            () = engine.died() => recover(&mut engine),
+        }
+        // A process that recovers may die of it, too.
+        let is_at_rest = loop {
+            tokio::select! {
+                biased;
+                () = engine.died() => recover(&mut engine),
+                is_at_rest = rest(&engine) => break is_at_rest,
+            }
+        };
+        let (calls, world) = {
+            let mut world = engine.world();
+            world.changes();
+            world.faults.clear();
+            (world.calls.clone(), world.clone())
+        };
+        recover(&mut engine);
+        rest(&engine).await;
+        let unrest = engine.world().changes();
+        Trial {
+            before,
+            world,
+            answer,
+            calls,
+            is_at_rest,
+            unrest,
+        }
+    }
+
+    /// An engine with the original and another container on its network.
+    async fn set_up(self, engine: &Arc<Simulated>) {
+        let image = |cmd: Value| json!({ "Cmd": cmd, "Volumes": { "/anonymous": {} } });
+        let second = json!({ "Cmd": ["serve"], "Volumes": { "/anonymous": {}, "/fresh": {} } });
+        for (reference, config) in [
+            ("web:1", image(json!(["serve"]))),
+            ("web:stubborn", image(json!(["stubborn"]))),
+            ("web:crashing", image(json!(["exit", "1", "20"]))),
+            ("web:2", second),
+            ("web:exits", image(json!(["exit", "1", "150"]))),
+            ("web:missing", image(json!(["missing"]))),
+        ] {
+            let id = format!("sha256:{reference}");
+            engine.world().tag(reference, &id, &config);
+        }
+        let (policy, retries) = self.policy.split_once(':').unwrap_or((self.policy, "0"));
+        let retries: i64 = retries.parse().expect("a number");
+        let image = match (self.activity, policy) {
+            (Activity::Restarting, _) => "web:crashing",
+            // Only one that does not end well is started again by a daemon that restarts.
+            (_, "on-failure") => "web:stubborn",
+            _ => "web:1",
+        };
+        let body = json!({
+            "Image": image,
+            "HostConfig": {
+                "NetworkMode": "app", "Binds": ["data:/data"],
+                "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries },
+            },
+        });
+        let id = engine.make("web", &body);
+        engine.world().subject.clone_from(&id);
+        let by_itself = |act: &dyn Fn(&mut World) -> Result<(), EngineError>| {
+            engine
+                .world()
+                .by_itself(act)
+                .expect("the original is made so");
+        };
+        if self.activity != Activity::NeverStarted {
+            by_itself(&|world| world.start(&id));
+        }
+        let neighbour = json!({ "Image": "web:1", "HostConfig": { "NetworkMode": "app" } });
+        engine.run("neighbour", &neighbour);
+        // Time enough for a crashing one to be between two of its runs.
+        sleep(Duration::from_millis(500)).await;
+        match self.activity {
+            Activity::Paused => by_itself(&|world| world.pause(&id)),
+            Activity::Stopped => by_itself(&|world| world.stop(&id, Duration::ZERO).map(drop)),
+            _ => {}
+        }
+        engine.world().changes();
+    }
+}
+
+/// A new process takes the place of the one that died (or ended), and recovers.
+fn recover(engine: &mut Arc<Simulated>) {
+    *engine = Arc::new(engine.another());
+    let upgrades = Upgrades::new(engine.clone());
+    tokio::spawn(async move { upgrades.recover().await });
+}
+
+/// Waits until nothing is called any more; false if that does not come.
+async fn rest(engine: &Simulated) -> bool {
+    for _ in 0..RESTS {
+        let calls = engine.world().calls.len();
+        sleep(REST).await;
+        let world = engine.world();
+        if world.calls.len() == calls && world.in_flight == 0 {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,320 @@
+//! The invariants, as far as a simulated engine shows them.
+//!
+//! 1. At no instant do two containers of a lineage run (the engine itself looks, at every start).
+//! 2. The name is exactly one container, in the run state it had, and nothing of ours is left over.
+//! 3. No volume is lost.
+//! 4. A failure before stop costs no downtime.
+//! 5. Rollback brings back the same original: ID, restart policy, run state.
+//! 6. What the caller was told is true, when it is told and afterwards.
+//!
+//! A dockerd that dies changes by itself what a container does. Where there is no unfinished upgrade
+//! to set that right, it is what dockerd makes of the container (`excused`).
+//!
+//! Where another client interferes, its doing stands: see [`Judge::with_people`].
+
+use refit::{
+    engine::Status,
+    upgrade::{Ending, Failure, Rollback, Step, marker::RunState},
+};
+
+use super::case::{Case, Trial};
+use crate::simulated::{Call, Container, Mount, Verb, Whom, World};
+
+/// What is wrong with the end of a trial.
+pub fn problems(case: Case, trial: &Trial) -> Vec<String> {
+    let mut problems = trial.world.violations.clone();
+    let mut expect = |holds: bool, what: String| {
+        if !holds {
+            problems.push(what);
+        }
+    };
+    expect(trial.is_at_rest, "it does not come to rest".to_owned());
+    let changed = trial.unrest.join(", ");
+    expect(
+        trial.unrest.is_empty(),
+        format!("a later recovery did: {changed}"),
+    );
+    let lost = trial
+        .before
+        .volumes
+        .difference(&trial.world.volumes)
+        .count();
+    expect(lost == 0, format!("{lost} volumes are lost"));
+    let judge = Judge { case, trial };
+    problems.extend(if trial.world.done_by_people.is_empty() {
+        judge.without_people()
+    } else {
+        judge.with_people()
+    });
+    problems
+}
+
+struct Judge<'a> {
+    case: Case,
+    trial: &'a Trial,
+}
+
+impl Judge<'_> {
+    fn without_people(&self) -> Vec<String> {
+        let mut problems = self.rested(&self.trial.world);
+        problems.extend(self.kept_up());
+        problems.extend(self.told());
+        problems
+    }
+
+    /// Whether a container stands as the original did: name, policy, run state, volumes, address.
+    fn stands(&self, world: &World, container: &Container) -> Vec<String> {
+        let was = self.trial.original();
+        let mut problems = Vec::new();
+        if container.name != was.name && !self.is_renamed_in_time() {
+            problems.push(format!("the name is {}", container.name));
+        }
+        if container.policy != was.policy {
+            problems.push(format!("the policy is {:?}", container.policy));
+        }
+        let is = RunState::of(container.status);
+        let is_excused = world.excused.contains(&(was.lineage.clone(), is));
+        if is != self.case.run_state() && !is_excused {
+            problems.push(format!("the run state is {:?}", container.status));
+        }
+        for mount in &was.mounts {
+            let is_it = |m: &&Mount| (&m.target, &m.volume) == (&mount.target, &mount.volume);
+            if !container.mounts.iter().any(|m| is_it(&m)) {
+                problems.push(format!("no {} at {}", mount.volume, mount.target));
+            }
+        }
+        // A daemon that restarts starts its containers in any order, and so does a person.
+        if world.deaths() == 0
+            && !self.people_did(Verb::Start)
+            && was.has_process()
+            && container.has_process()
+        {
+            let address = |c: &Container| c.endpoints["app"]["IPAddress"].clone();
+            if address(container) != address(was) {
+                problems.push(format!("the address is {}", address(container)));
+            }
+        }
+        problems
+    }
+
+    /// At rest, the lineage is one container that stands as the original did, and nothing of ours
+    /// is left over.
+    fn rested(&self, world: &World) -> Vec<String> {
+        let was = self.trial.original();
+        let members: Vec<&Container> = world.lineage(&was.id).collect();
+        let [member] = members.as_slice() else {
+            let names = members.iter().map(|member| member.name.as_str());
+            let names = names.collect::<Vec<_>>().join(", ");
+            return vec![format!("{} containers are left: {names}", members.len())];
+        };
+        let mut problems = self.stands(world, member);
+        if member.has_marker() != (member.id != was.id) {
+            problems.push("the marker is not the replacement's".to_owned());
+        }
+        // What was stopped by then was not to be verified.
+        let is_stopped = (was.lineage.clone(), RunState::Stopped);
+        if member.id != was.id && !self.case.is_good() && !world.excused.contains(&is_stopped) {
+            problems.push("a replacement that fails was committed".to_owned());
+        }
+        let is_ours = |name: &str| name.contains(".refit-");
+        if let Some(left) = world.containers.iter().find(|c| is_ours(&c.name)) {
+            problems.push(format!("{} is left over", left.name));
+        }
+        let is_held = |volume: &&String| {
+            let mut mounts = world.containers.iter().flat_map(|c| &c.mounts);
+            mounts.any(|mount| mount.volume == **volume)
+        };
+        let fresh = world.volumes.difference(&self.trial.before.volumes);
+        let left = fresh.filter(|volume| !is_held(volume)).count();
+        // A person's removal left them.
+        if left > 0 && !self.people_did(Verb::Remove) {
+            problems.push(format!("{left} fresh volumes are left over"));
+        }
+        problems
+    }
+
+    /// A failure before stop costs no downtime.
+    fn kept_up(&self) -> Option<String> {
+        let (Err(failure), world) = self.trial.answer.as_ref()? else {
+            return None;
+        };
+        let is_early = matches!(
+            failure.step,
+            Step::Pull | Step::Plan | Step::Lock | Step::Create | Step::Disarm
+        );
+        let stops = self.original(world).map_or(0, |original| original.stops);
+        (is_early && stops > 0).then(|| format!("{} failed, and it was stopped", failure.step))
+    }
+
+    fn original<'w>(&self, world: &'w World) -> Option<&'w Container> {
+        world.find(&self.trial.original().id)
+    }
+
+    /// Whether what the caller was told was true when it was told.
+    fn told(&self) -> Vec<String> {
+        let Some((answer, world)) = &self.trial.answer else {
+            return Vec::new();
+        };
+        match answer {
+            Ok(Ending::Planned(_)) => vec!["it was told a plan".to_owned()],
+            Ok(Ending::Upgraded(outcome)) => {
+                let Some(current) = world.find(&outcome.current.id) else {
+                    return vec!["it was told of a container that is not there".to_owned()];
+                };
+                let mut problems = self.rested(world);
+                if self.original(world).is_some() || !outcome.changed {
+                    problems.push("it was told of an upgrade that is none".to_owned());
+                }
+                let runs = current.status == Status::Running;
+                if outcome.running != runs && world.excused.is_empty() {
+                    problems.push(format!("it was told running: {}", outcome.running));
+                }
+                problems
+            }
+            Err(failure) => self.told_of_failure(failure, world),
+        }
+    }
+
+    fn told_of_failure(&self, failure: &Failure, world: &World) -> Vec<String> {
+        let original = self.original(world);
+        let untouched = original.is_some_and(|original| !original.is_touched);
+        let mut problems = match original {
+            Some(original) => self.stands(world, original),
+            None => vec!["the original is gone".to_owned()],
+        };
+        match failure.rollback {
+            Rollback::NotNeeded if untouched => {}
+            Rollback::NotNeeded => problems.push("the original was touched".to_owned()),
+            Rollback::Restored => problems.extend(self.rested(world)),
+            Rollback::Incomplete if problems.is_empty() && self.rested(world).is_empty() => {
+                return vec!["it was told incomplete, and all is well".to_owned()];
+            }
+            Rollback::Incomplete => return Vec::new(),
+        }
+        let told = |problem| format!("told {}, but {problem}", failure.rollback);
+        problems.into_iter().map(told).collect()
+    }
+}
+
+/// How many calls may lie between the last look at a container and what is done, or told, because of
+/// it: nobody can see what another client does meanwhile.
+const UNSEEN: usize = 3;
+
+/// What holds although another client did something. Of what it stopped, killed or started, the run
+/// state is its own affair; everything else must be as if it had not been there. What it renamed is
+/// left alone, and so is what takes the place of what it removed: no more is asked then than that
+/// something is left, and runs, that nothing bears a name of ours without need, and that the answer
+/// does not claim more than is.
+impl Judge<'_> {
+    fn with_people(&self) -> Vec<String> {
+        let world = &self.trial.world;
+        let mut problems = Vec::new();
+        for (at, verb, whom) in &world.done_by_people {
+            match (verb, whom) {
+                // One that ended and was started again by a person looks well for a while.
+                (Verb::Start, Whom::Replacement) if !self.case.is_good() => {}
+                (Verb::Stop | Verb::Start | Verb::Kill, _) => {
+                    problems.extend(self.without_people());
+                }
+                (Verb::Rename, _) => problems.extend(self.renamed(*at, *whom)),
+                (Verb::Remove, Whom::Replacement) => problems.extend(self.replacement_removed()),
+                (Verb::Remove, Whom::Original) => problems.extend(self.original_removed(*at)),
+            }
+        }
+        problems
+    }
+
+    fn people_did(&self, verb: Verb) -> bool {
+        let done = &self.trial.world.done_by_people;
+        done.iter().any(|(_, done, _)| *done == verb)
+    }
+
+    /// Whether the original was renamed before its upgrade looked at it: it is upgraded as `mine`.
+    fn is_renamed_in_time(&self) -> bool {
+        let renamed = self.trial.world.done_by_people.iter();
+        let mut renamed = renamed.filter(|(_, verb, _)| *verb == Verb::Rename);
+        let created = self
+            .trial
+            .calls
+            .iter()
+            .position(|call| call.what == "create");
+        renamed.any(|(at, ..)| created.is_none_or(|created| *at < created))
+    }
+
+    /// Nothing is done any more to what a person renamed, and a replacement that is good runs.
+    fn renamed(&self, at: usize, whom: Whom) -> Vec<String> {
+        let world = &self.trial.world;
+        let original = &self.trial.original().id;
+        let mut problems = Vec::new();
+        // The forward steps give their names to what had been looked at before, whatever it is
+        // called by then; afterwards, only what could not be seen is overlooked.
+        let gives_names = |call: &Call| matches!(call.what, "rename" | "remove");
+        let of_it = |call: &Call| (call.subject == *original) == (whom == Whom::Original);
+        let mut given = self.trial.calls.iter().enumerate();
+        let first = given.find(|(_, call)| gives_names(call) && of_it(call));
+        let is_overlooked = first.is_none_or(|(first, _)| first >= at)
+            || given.any(|(n, call)| {
+                gives_names(call) && of_it(call) && (at..at + UNSEEN).contains(&n)
+            });
+        if !is_overlooked && !world.containers.iter().any(|c| c.name == "mine") {
+            problems.push("what a person renamed is gone".to_owned());
+        }
+        let mut members = world.lineage(original);
+        let is_up = self.case.is_good() && self.case.run_state() != RunState::Stopped;
+        if is_up && !members.any(|member| member.status.is_active()) {
+            problems.push("nothing runs".to_owned());
+        }
+        problems.extend(self.claims(at));
+        problems
+    }
+
+    /// The original is back, unless it was gone already.
+    fn replacement_removed(&self) -> Vec<String> {
+        let world = &self.trial.world;
+        let is_committed = self.original(world).is_none();
+        if is_committed {
+            let left = world.lineage(&self.trial.original().id).count();
+            return (left > 0)
+                .then(|| "something came back".to_owned())
+                .into_iter()
+                .collect();
+        }
+        self.without_people()
+    }
+
+    /// The replacement is all that is left, under a name that was meant for it.
+    fn original_removed(&self, at: usize) -> Vec<String> {
+        let world = &self.trial.world;
+        let mut problems = self.claims(at);
+        for member in world.lineage(&self.trial.original().id) {
+            if !["web", "web.refit-new"].contains(&member.name.as_str()) {
+                problems.push(format!("{} is left", member.name));
+            }
+        }
+        problems
+    }
+
+    /// The answer claims nothing that was not so before the other client's doing at this call, or
+    /// what could be seen of it.
+    fn claims(&self, at: usize) -> Vec<String> {
+        let Some((answer, world)) = &self.trial.answer else {
+            return Vec::new();
+        };
+        if at + UNSEEN >= world.calls.len() {
+            return Vec::new();
+        }
+        match answer {
+            Err(failure) if failure.rollback != Rollback::Restored => {
+                let is_touched = self
+                    .original(world)
+                    .is_some_and(|original| original.is_touched);
+                let is_lie = is_touched && failure.rollback == Rollback::NotNeeded;
+                is_lie
+                    .then(|| "the original was touched".to_owned())
+                    .into_iter()
+                    .collect()
+            }
+            _ => self.told(),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What create makes of a body: the image's configuration beneath it, mounts, endpoints.
+
+use refit::{
+    engine::{Created, Result},
+    plan::MARKER_LABEL,
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    container::{Container, Mount},
+    list, refused, text,
+    world::World,
+};
+
+impl World {
+    /// `POST /containers/create`.
+    pub fn create(&mut self, name: &str, body: &Value) -> Result<Created> {
+        if self.position(name).is_ok() {
+            let message = format!("Conflict. The container name \"/{name}\" is already in use");
+            return Err(refused(409, message));
+        }
+        let image = self.image(text(body, "/Image"))?;
+        let image_id = text(image, "/Id").to_owned();
+        let defaults = image["Config"].as_object().cloned().unwrap_or_default();
+        let mut config = body.as_object().cloned().unwrap_or_default();
+        let host = config.shift_remove("HostConfig");
+        let host = host.unwrap_or_else(|| json!({}));
+        let networking = config.shift_remove("NetworkingConfig").unwrap_or_default();
+        merge(&mut config, &defaults);
+        let config = Value::Object(config);
+        let id = self.new_id();
+        let mut created = Container::new(id.clone(), name, image_id, config, host);
+        created.mounts = self.mounts(&created);
+        created.endpoints = endpoints(&created.host, &networking);
+        created.lineage = self.descent(&created);
+        self.changes.push(format!("create {name}"));
+        self.containers.push(created);
+        Ok(Created {
+            id,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The container that `created` descends from, as its marker says.
+    fn descent(&self, created: &Container) -> String {
+        let marker = text(&created.config["Labels"], &format!("/{MARKER_LABEL}"));
+        let marker: Value = serde_json::from_str(marker).unwrap_or_default();
+        let replaced = self.position(text(&marker, "/Original/Id"));
+        let of = replaced.map_or(created, |at| &self.containers[at]);
+        of.lineage.clone()
+    }
+
+    /// The volumes of `Binds`, of `Mounts`, and of the image's `VOLUME` where neither says anything.
+    fn mounts(&mut self, container: &Container) -> Vec<Mount> {
+        let mut mounts = Vec::new();
+        for bind in list(&container.host, "/Binds") {
+            let bind = bind.as_str().expect("a bind").to_owned();
+            let mut parts = bind.splitn(3, ':').map(str::to_owned);
+            let (source, target) = (parts.next(), parts.next());
+            mounts.push(self.mount(source, target.as_deref(), parts.next()));
+        }
+        for mount in list(&container.host, "/Mounts") {
+            let source = Some(text(&mount, "/Source").to_owned());
+            let source = source.filter(|source| !source.is_empty());
+            mounts.push(self.mount(source, Some(text(&mount, "/Target")), None));
+        }
+        let volumes = container.config["Volumes"].as_object();
+        for target in volumes.into_iter().flat_map(Map::keys) {
+            if !mounts.iter().any(|mount| mount.target == *target) {
+                mounts.push(self.mount(None, Some(target), None));
+            }
+        }
+        mounts
+    }
+
+    fn mount(
+        &mut self,
+        source: Option<String>,
+        target: Option<&str>,
+        options: Option<String>,
+    ) -> Mount {
+        let is_anonymous = source.is_none();
+        let volume = source.unwrap_or_else(|| self.new_id());
+        self.volumes.insert(volume.clone());
+        Mount {
+            volume,
+            target: target.expect("a target").to_owned(),
+            options: options.unwrap_or_default(),
+            is_anonymous,
+        }
+    }
+}
+
+/// The endpoints that are given; else the one that the network mode makes.
+fn endpoints(host: &Value, networking: &Value) -> Map<String, Value> {
+    let given = networking.get("EndpointsConfig").and_then(Value::as_object);
+    let mut given = given.cloned().unwrap_or_default();
+    let mode = text(host, "/NetworkMode");
+    if given.is_empty() && !matches!(mode, "" | "none" | "host") {
+        given.insert(mode.to_owned(), json!({}));
+    }
+    let endpoints = given.into_iter().map(|(network, settings)| {
+        let mut endpoint = json!({ "NetworkID": network, "IPAddress": "" });
+        for (key, value) in settings.as_object().into_iter().flatten() {
+            endpoint[key] = value.clone();
+        }
+        (network, endpoint)
+    });
+    endpoints.collect()
+}
+
+/// What create makes of a configuration and an image's (moby `daemon/commit.go`, `merge`).
+fn merge(config: &mut Map<String, Value>, image: &Map<String, Value>) {
+    for field in ["Labels", "ExposedPorts", "Volumes"] {
+        let mut merged = image.get(field).cloned().unwrap_or_else(|| json!({}));
+        for (key, value) in config
+            .get(field)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            merged[key] = value.clone();
+        }
+        config.insert(field.to_owned(), merged);
+    }
+    let of = |map: &Map<String, Value>| list(&Value::Object(map.clone()), "/Env");
+    let name = |entry: &Value| {
+        let entry = entry.as_str().unwrap_or_default();
+        entry.split('=').next().unwrap_or_default().to_owned()
+    };
+    let (mut env, defaults) = (of(config), of(image));
+    for entry in defaults {
+        if !env.iter().any(|mine| name(mine) == name(&entry)) {
+            env.push(entry);
+        }
+    }
+    config.insert("Env".to_owned(), json!(env));
+    for field in ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal"] {
+        let says_nothing = |value: &Value| value.is_null() || value == "";
+        if config.get(field).is_none_or(says_nothing)
+            && let Some(default) = image.get(field)
+        {
+            config.insert(field.to_owned(), default.clone());
+        }
+    }
+}

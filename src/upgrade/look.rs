@@ -58,7 +58,7 @@ pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineErro
             Ok(found) => labelled.containers.extend(found),
             Err(error @ EngineError::Unreachable { .. }) => return Err(error),
             Err(error) => {
-                warn!(id, %error, "a container with a marker cannot be inspected: hands off");
+                warn!(id, %error, "a container with a marker cannot be inspected: it is tried again");
                 labelled.is_complete = false;
             }
         }

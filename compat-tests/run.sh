@@ -31,7 +31,7 @@ while (($#)); do
 done
 
 # What the tests need beside cargo; the engines' script brings its own.
-need curl curl gcc gcc python3 python3
+need curl curl gcc gcc patch patch python3 python3
 cargo nextest --version >/dev/null 2>&1 || {
     say "install cargo-nextest"
     cargo install --locked cargo-nextest
@@ -42,6 +42,11 @@ if ((${#names[@]} == 0)); then
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --quiet -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+fi
+
+if ((${#names[@]} == 0)); then
+    # Running them takes minutes; that they still apply, a second.
+    compat-tests/mutants.sh --check
 fi
 
 say "unit and process tests"

@@ -10,6 +10,8 @@
 //! ([`Call::faults_of_pairs`]), pairs that begin before create (such a fault ends the upgrade), pairs
 //! over the other originals and with other clients, three faults, an engine that carries a call out
 //! after its client gave up, and live-restore.
+//!
+//! That it can fail is proved by `compat-tests/mutants.sh`.
 
 mod case;
 mod check;
@@ -104,7 +106,7 @@ fn running(policy: &'static str, replacement: Replacement) -> Case {
 }
 
 #[test]
-fn single_faults_over_a_running_original() {
+fn one_fault_over_a_running_original() {
     let mut tally = Tally::default();
     for policy in POLICIES {
         singles(&mut tally, running(policy, GOOD));
@@ -113,7 +115,7 @@ fn single_faults_over_a_running_original() {
 }
 
 #[test]
-fn single_faults_over_a_failing_replacement() {
+fn one_fault_over_a_failing_replacement() {
     let mut tally = Tally::default();
     for policy in POLICIES {
         singles(&mut tally, running(policy, Replacement::Exits));
@@ -123,7 +125,7 @@ fn single_faults_over_a_failing_replacement() {
 }
 
 #[test]
-fn single_faults_over_an_original_that_does_not_run() {
+fn one_fault_over_an_original_that_does_not_run() {
     let mut tally = Tally::default();
     for activity in [
         Activity::Stopped,
@@ -180,14 +182,14 @@ fn another_client_interferes() {
 }
 
 #[test]
-fn pairs_of_faults_over_a_running_original() {
+fn two_faults_over_a_running_original() {
     let mut tally = Tally::default();
     pairs(&mut tally, running("always", GOOD), "create", |_| true);
     tally.conclude("pairs, running", 6500);
 }
 
 #[test]
-fn pairs_of_faults_over_a_stopped_original() {
+fn two_faults_over_a_stopped_original() {
     let mut tally = Tally::default();
     let stopped = Case {
         activity: Activity::Stopped,
@@ -200,7 +202,7 @@ fn pairs_of_faults_over_a_stopped_original() {
 
 /// Before start, what the replacement does makes no difference. The way back is long, so two tests
 /// share it.
-fn pairs_over_a_failing_replacement(part: usize) {
+fn two_faults_over_a_failing_replacement(part: usize) {
     let mut tally = Tally::default();
     let is_mine = |at| at % 2 == part;
     pairs(
@@ -213,11 +215,11 @@ fn pairs_over_a_failing_replacement(part: usize) {
 }
 
 #[test]
-fn pairs_of_faults_over_a_failing_replacement_even_calls() {
-    pairs_over_a_failing_replacement(0);
+fn two_faults_over_a_failing_replacement_even_calls() {
+    two_faults_over_a_failing_replacement(0);
 }
 
 #[test]
-fn pairs_of_faults_over_a_failing_replacement_odd_calls() {
-    pairs_over_a_failing_replacement(1);
+fn two_faults_over_a_failing_replacement_odd_calls() {
+    two_faults_over_a_failing_replacement(1);
 }

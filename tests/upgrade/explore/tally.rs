@@ -8,6 +8,9 @@ use crate::simulated::Fault;
 /// How many cases are told of in full, the first of a kind each.
 const TOLD: usize = 12;
 
+/// How many failed cases end a test: more say nothing new.
+const ENOUGH: usize = 200;
+
 /// The cases so far.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -35,6 +38,12 @@ impl Tally {
             return;
         }
         self.failed += 1;
+        assert!(
+            self.failed < ENOUGH,
+            "{:#?}\n{}",
+            self.by_problem,
+            self.told
+        );
         let first = self.by_problem.entry(problems.join("; ")).or_default();
         *first += 1;
         if *first > 1 || self.by_problem.len() > TOLD {

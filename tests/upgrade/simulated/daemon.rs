@@ -117,7 +117,7 @@ impl World {
             let is_settled = self.lineage(&container.lineage).count() == 1;
             let is = RunState::of(container.status);
             // Nor is it that its policy starts again what was stopped by hand, under its own name.
-            let is_resurrected = is == RunState::Running && container.name == "web";
+            let is_resurrected = is == RunState::Running && !container.name.contains(".refit-");
             if (is_settled || is_resurrected) && is != *before {
                 excused.push((container.lineage.clone(), is));
             }

@@ -13,10 +13,6 @@ source compat-tests/lib.sh
 
 root=$PWD
 mutants=("$root"/compat-tests/mutants/*.patch)
-copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
-git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
-cd "$copy"
 
 # apply PATCH [OPTION…]: patches exactly, so that a mutant that drifted is noticed.
 apply() { patch --strip=1 --fuzz=0 --silent --no-backup-if-mismatch "${@:2}" <"$1"; }
@@ -32,6 +28,11 @@ if [[ ${1:-} == --check ]]; then
     say "${#mutants[@]} mutants, $( ((failed)) && echo "not all apply" || echo "all apply")"
     exit "$failed"
 fi
+
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+cd "$copy"
 
 export CARGO_TARGET_DIR=${REFIT_MUTANTS_TARGET:-$root/target/mutants}
 explore() { cargo nextest run --package refit --test upgrade "$@" explore:: >"$copy/log" 2>&1; }

@@ -5,6 +5,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
     os::unix::net::UnixStream,
+    panic::{AssertUnwindSafe, catch_unwind},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -291,7 +292,20 @@ pub fn row(name: &'static str, bytes: impl Into<Vec<u8>>, answer: &'static str) 
 }
 
 /// Sends each row; returns what was heard after it was found to be the same.
+///
+/// A connection that the engine has half closed and then forgotten is closed by its garbage collector,
+/// sooner or later: what differs once by that is asked again. A difference of ours stays.
 pub fn compare(scenario: &Scenario, rows: &[Row]) -> Vec<Heard> {
+    let once = || compare_once(scenario, rows);
+    for _ in 0..2 {
+        if let Ok(heard) = catch_unwind(AssertUnwindSafe(once)) {
+            return heard;
+        }
+    }
+    once()
+}
+
+fn compare_once(scenario: &Scenario, rows: &[Row]) -> Vec<Heard> {
     assert!(rows.len() > 1);
     let asked: Vec<Vec<u8>> = rows.iter().map(|(_, bytes, _)| bytes.clone()).collect();
     let heard = alike(scenario, |address| {

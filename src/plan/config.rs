@@ -43,7 +43,7 @@ pub(super) fn inherit(mine: &Object, base: &Object, host_config: &Object) -> Obj
 
 /// Whether a whole value is the image's. Docker 20.10 cleans the path of a container's `WorkingDir`,
 /// and not that of an image's.
-pub(super) fn is_default(field: &str, mine: &Object, base: &Object) -> bool {
+fn is_default(field: &str, mine: &Object, base: &Object) -> bool {
     let path = |config: &Object| {
         let path = config.get(field)?.as_str()?;
         (field == "WorkingDir" && !path.is_empty()).then(|| clean(path))

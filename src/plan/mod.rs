@@ -22,7 +22,7 @@ pub use diff::{Because, Change};
 pub use fields::{Part, Policy, policy};
 pub use mounts::anonymous_volumes;
 pub use networks::has_own_network;
-pub use patch::{PatchError, check as check_patch};
+pub use patch::{PatchError, check as check_patch, endpoints as patched_endpoints};
 
 use crate::engine::ApiVersion;
 

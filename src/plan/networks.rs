@@ -59,11 +59,7 @@ impl Networks {
         if let (Some(mac), Some(main)) = (patch.get("MacAddress"), self.main()) {
             main.patch(&json!({ "MacAddress": mac }));
         }
-        let endpoints = match patch.get("NetworkingConfig") {
-            Some(Value::Object(networking)) => networking.get("EndpointsConfig"),
-            networking => networking,
-        };
-        match endpoints {
+        match patch::endpoints(patch) {
             None => {}
             Some(Value::Object(endpoints)) => {
                 for (network, settings) in endpoints {

@@ -150,17 +150,21 @@ pub(super) fn unknown(patch: &Object) -> Vec<String> {
     look(Part::Config, "", Some(patch));
     let host = patch.get("HostConfig").and_then(Value::as_object);
     look(Part::HostConfig, "HostConfig.", host);
-    for (network, endpoint) in endpoints(patch).into_iter().flatten() {
+    let endpoints = endpoints(patch).and_then(Value::as_object);
+    for (network, endpoint) in endpoints.into_iter().flatten() {
         let prefix = format!("NetworkingConfig.EndpointsConfig.{network}.");
         look(Part::Endpoint, &prefix, endpoint.as_object());
     }
     unknown
 }
 
-/// The endpoints that a patch speaks of.
-fn endpoints(patch: &Object) -> Option<&Object> {
-    let networking = patch.get("NetworkingConfig")?;
-    networking.get("EndpointsConfig")?.as_object()
+/// What a patch says of `EndpointsConfig`; null where it says null of all of `NetworkingConfig`.
+#[must_use]
+pub fn endpoints(patch: &Object) -> Option<&Value> {
+    match patch.get("NetworkingConfig") {
+        Some(Value::Object(networking)) => networking.get("EndpointsConfig"),
+        networking => networking,
+    }
 }
 
 /// Applies a checked patch to the `HostConfig` that the original alone would give.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     engine::{EngineError, Platform, StopOptions},
-    plan::{Change, Object},
+    plan::{Change, Object, Plan},
 };
 
 /// A checked request for one upgrade.
@@ -36,6 +36,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether a plan is to be carried out.
+    pub(super) fn is_due(&self, plan: &Plan) -> bool {
+        plan.changed || self.force
+    }
+
     /// `SwarmKit`'s default of `Monitor`.
     pub const DEFAULT_MONITOR: Duration = Duration::from_secs(5);
     /// Nomad's default of `healthy_deadline`.

@@ -71,8 +71,7 @@ pub(super) async fn plan(
     for network in &plan.networks {
         engine.inspect_network(network).await.map_err(refused)?;
     }
-    let is_due = plan.changed || request.force;
-    if is_due && RunState::of(original.status) != RunState::Stopped {
+    if request.is_due(&plan) && RunState::of(original.status) != RunState::Stopped {
         can_start(engine, request, &plan.create["HostConfig"], &others).await?;
     }
     Ok(plan)

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::plan::Object;
+use crate::plan::{Object, patched_endpoints};
 
 /// Says, as warnings, what of it differs between two inspect documents of running containers.
 /// What the first does not have, networks that the second is not attached to, and what the request's
@@ -58,13 +58,9 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn of(patch: &'a Object) -> Self {
         let host = |field: &str| patch.get("HostConfig")?.get(field);
-        let networking = patch.get("NetworkingConfig");
         Self {
             mode: host("NetworkMode"),
-            endpoints: match networking {
-                Some(Value::Object(networking)) => networking.get("EndpointsConfig"),
-                networking => networking,
-            },
+            endpoints: patched_endpoints(patch),
             bindings: host("PortBindings"),
         }
     }

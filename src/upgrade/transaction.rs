@@ -64,7 +64,7 @@ impl Transaction<'_> {
             reference: &reference,
         };
         let plan = planning::plan(self.engine, self.request, &original, &images).await?;
-        let is_due = plan.changed || self.request.force;
+        let is_due = self.request.is_due(&plan);
         if self.request.dry_run {
             let preview = answer::preview(&original, plan, &reference, is_due);
             return Ok(Ending::Planned(preview));

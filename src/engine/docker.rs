@@ -21,8 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Address, ApiVersion, Created, Engine, EngineError, Platform, PullLine, RestartPolicy, Result,
-    StopOptions,
-    raw::{Call, QUICK},
+    StopOptions, limits::Limits, raw::Call,
 };
 
 /// The newest API version that Refit was measured with (Docker 28.5). An engine that offers a
@@ -32,18 +31,8 @@ const NEWEST: ApiVersion = ApiVersion {
     minor: 51,
 };
 
-/// How long a stop may take beyond its own timeout: the engine kills, waits again, cleans up.
-const STOP_MARGIN: Duration = Duration::from_secs(60);
-
-/// How long a stop without a timeout of its own may take: a container's own `StopTimeout` may be
-/// large, and what it is is the container's affair.
+/// How long a stop may take that is to wait without end, or as long as the container itself says.
 const STOP_LIMIT: Duration = Duration::from_secs(60 * 60);
-
-/// How long a create may take: the engine may copy an image's files into new volumes.
-const CREATE_LIMIT: Duration = Duration::from_secs(10 * 60);
-
-/// How long one line of a pull may be waited for.
-const PULL_IDLE_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// The longest progress line of a pull; real ones have a few hundred bytes.
 const PULL_LINE_LIMIT: usize = 1024 * 1024;
@@ -63,6 +52,15 @@ fn root(mut error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
+/// A limit as the typed client takes it: it counts whole seconds, and none at all is at once.
+fn whole_seconds(limit: Duration) -> u64 {
+    limit.as_secs() + u64::from(limit.subsec_nanos() > 0)
+}
+
+fn whole(limit: Duration) -> Duration {
+    Duration::from_secs(whole_seconds(limit))
+}
+
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
@@ -77,6 +75,7 @@ fn platform_parameter(platform: Option<&Platform>) -> String {
 #[derive(Debug)]
 pub struct DockerEngine {
     address: Address,
+    limits: Limits,
     /// Made by the first call, and anew after the engine was out of reach: another version may
     /// have come back.
     session: Mutex<Option<Session>>,
@@ -89,11 +88,13 @@ struct Session {
 }
 
 impl DockerEngine {
-    /// The engine at `address`; nothing is dialled before the first call.
+    /// The engine at `address`, whose calls may take as long as `limits` say; nothing is dialled
+    /// before the first call.
     #[must_use]
-    pub fn new(address: Address) -> Self {
+    pub fn new(address: Address, limits: Limits) -> Self {
         Self {
             address,
+            limits,
             session: Mutex::new(None),
         }
     }
@@ -107,12 +108,13 @@ impl DockerEngine {
             major_version: api.major,
             minor_version: api.minor,
         };
+        let limit = whole_seconds(self.limits.call);
         let client = match &self.address {
             Address::Unix(path) => {
-                Docker::connect_with_unix(&path.to_string_lossy(), QUICK.as_secs(), &version)
+                Docker::connect_with_unix(&path.to_string_lossy(), limit, &version)
             }
             Address::Tcp(host_port) => {
-                Docker::connect_with_http(&format!("http://{host_port}"), QUICK.as_secs(), &version)
+                Docker::connect_with_http(&format!("http://{host_port}"), limit, &version)
             }
         }
         .map_err(|error| self.explain(error))?;
@@ -142,7 +144,7 @@ impl DockerEngine {
             path: "/_ping".to_owned(),
             header: None,
             body: None,
-            limit: QUICK,
+            limit: self.limits.call,
         };
         let response = ping.send(&self.address).await?;
         let header = response
@@ -184,9 +186,9 @@ impl DockerEngine {
     /// A raw call at the negotiated version; `path` begins after the version prefix.
     async fn raw(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let limit = if path.starts_with("/containers/create") {
-            CREATE_LIMIT
+            self.limits.work
         } else {
-            QUICK
+            self.limits.call
         };
         let api = self.session().await?.api;
         let call = Call {
@@ -320,7 +322,7 @@ impl Engine for DockerEngine {
             ),
             header: auth.map(|auth| ("X-Registry-Auth", auth)),
             body: None,
-            limit: PULL_IDLE_LIMIT,
+            limit: self.limits.work,
         };
         let body = call.send(&self.address).await?.into_body();
         let mut lines = pin!(tokio_util::codec::FramedRead::new(
@@ -329,7 +331,7 @@ impl Engine for DockerEngine {
             ),
             tokio_util::codec::LinesCodec::new_with_max_length(PULL_LINE_LIMIT),
         ));
-        while let Some(line) = timeout(PULL_IDLE_LIMIT, lines.next())
+        while let Some(line) = timeout(self.limits.work, lines.next())
             .await
             .map_err(|_| EngineError::unknown("the pull made no progress"))?
         {
@@ -408,7 +410,7 @@ impl Engine for DockerEngine {
     async fn stop(&self, container: &str, options: &StopOptions) -> Result<()> {
         let Session { client, api } = self.session().await?;
         let limit = match options.timeout.map(u64::try_from) {
-            Some(Ok(seconds)) => Duration::from_secs(seconds) + STOP_MARGIN,
+            Some(Ok(seconds)) => Duration::from_secs(seconds) + self.limits.call,
             Some(Err(_)) | None => STOP_LIMIT,
         };
         let mut typed = StopContainerOptions {
@@ -428,7 +430,7 @@ impl Engine for DockerEngine {
                 signal: None,
             };
         }
-        let client = client.with_timeout(limit);
+        let client = client.with_timeout(whole(limit));
         client
             .stop_container(container, Some(typed))
             .await
@@ -436,7 +438,11 @@ impl Engine for DockerEngine {
     }
 
     async fn start(&self, container: &str) -> Result<()> {
-        let client = self.session().await?.client.with_timeout(CREATE_LIMIT);
+        let client = self
+            .session()
+            .await?
+            .client
+            .with_timeout(whole(self.limits.work));
         client
             .start_container(container, None)
             .await
@@ -461,7 +467,11 @@ impl Engine for DockerEngine {
     }
 
     async fn remove(&self, container: &str, volumes: bool) -> Result<()> {
-        let client = self.session().await?.client.with_timeout(CREATE_LIMIT);
+        let client = self
+            .session()
+            .await?
+            .client
+            .with_timeout(whole(self.limits.work));
         let options = RemoveContainerOptionsBuilder::default().v(volumes).build();
         client
             .remove_container(container, Some(options))
@@ -484,14 +494,14 @@ impl Engine for DockerEngine {
                     .to_owned()
             })
             .try_collect::<Vec<_>>();
-        timeout(QUICK, read)
+        timeout(self.limits.call, read)
             .await
             .map_err(|_| EngineError::unknown("the log did not end"))?
             .map_err(|error| self.explain(error))
     }
 
-    async fn await_reachable(&self, limit: Duration) -> Result<()> {
-        let deadline = Instant::now() + limit;
+    async fn await_reachable(&self) -> Result<()> {
+        let deadline = Instant::now() + self.limits.reconnect;
         loop {
             match self.negotiate().await {
                 Ok(_) => return Ok(()),

@@ -8,11 +8,12 @@ mod address;
 mod container;
 mod docker;
 mod error;
+mod limits;
 mod platform;
 mod raw;
 mod stream;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -21,6 +22,7 @@ pub use address::{Address, AddressError};
 pub use container::{Container, Health, RestartPolicy, Status};
 pub use docker::DockerEngine;
 pub use error::{EngineError, Result};
+pub use limits::Limits;
 pub use platform::{Platform, PlatformError};
 pub use stream::Stream;
 
@@ -150,9 +152,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// The last `lines` lines of the log, standard output and error as they came.
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>>;
 
-    /// Waits until the engine answers, at most `limit`.
+    /// Waits until the engine answers, at most as long as [`Limits::reconnect`] says.
     ///
     /// # Errors
     /// [`EngineError::Unreachable`] when it did not.
-    async fn await_reachable(&self, limit: Duration) -> Result<()>;
+    async fn await_reachable(&self) -> Result<()>;
 }

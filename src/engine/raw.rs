@@ -12,9 +12,6 @@ use tokio::time::timeout;
 
 use super::{Address, EngineError, Result};
 
-/// How long an answer's head may take, where the call does no long work.
-pub(super) const QUICK: Duration = Duration::from_secs(60);
-
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -55,7 +52,7 @@ impl Call<'_> {
             return Ok(response);
         }
         let status = response.status();
-        let body = read(response, QUICK).await.unwrap_or_default();
+        let body = read(response, self.limit).await.unwrap_or_default();
         Err(EngineError::Refused {
             status: status.as_u16(),
             message: message(status, &body),

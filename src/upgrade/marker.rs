@@ -185,6 +185,17 @@ impl Marker {
         timeout.min(LONGEST_STOP) + Duration::from_secs(2)
     }
 
+    /// How long a replacement may take to stop when it is taken back, in seconds: as long as the
+    /// original, but not without end, since the original is down meanwhile.
+    #[must_use]
+    pub fn bounded_stop_timeout(&self) -> i32 {
+        let longest = i32::try_from(LONGEST_STOP.as_secs()).unwrap_or(i32::MAX);
+        match self.stop_timeout {
+            ..0 => longest,
+            seconds => seconds.min(longest),
+        }
+    }
+
     /// [`Marker::monitor`] as a duration.
     #[must_use]
     pub fn monitor(&self) -> Duration {

@@ -44,9 +44,6 @@ pub use outcome::{
     Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Request, Rollback, Step,
 };
 
-/// How long an engine that went away mid-way is waited for.
-pub(crate) const RECONNECT: Duration = Duration::from_secs(120);
-
 /// How soon what could not be finished is tried again; each further time, twice as late.
 const MEND_PAUSE: Duration = Duration::from_millis(500);
 

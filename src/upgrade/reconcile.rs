@@ -6,7 +6,6 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
-    RECONNECT,
     decide::{Next, Observed, Repair, Rest, Sight, Verdict, decide},
     look::existing,
     marker::Marker,
@@ -154,13 +153,10 @@ impl<'a> Reconciler<'a> {
     }
 
     async fn reconnect(&self, doing: &str) -> Result<(), Stuck> {
-        self.engine
-            .await_reachable(RECONNECT)
-            .await
-            .map_err(|error| Stuck {
-                doing: doing.to_owned(),
-                error,
-            })
+        self.engine.await_reachable().await.map_err(|error| Stuck {
+            doing: doing.to_owned(),
+            error,
+        })
     }
 
     async fn observe(&mut self) -> Result<Observed, Stuck> {
@@ -231,7 +227,13 @@ impl<'a> Reconciler<'a> {
                     .update_restart_policy(replacement, &RestartPolicy::named("no"))
                     .await
             }
-            Repair::StopReplacement => engine.stop(replacement, &StopOptions::default()).await,
+            Repair::StopReplacement => {
+                let options = StopOptions {
+                    timeout: Some(marker.bounded_stop_timeout()),
+                    signal: None,
+                };
+                engine.stop(replacement, &options).await
+            }
             Repair::UnnameReplacement => engine.rename(replacement, &marker.new_name()).await,
             Repair::Unpark => engine.rename(original, &marker.original.name).await,
             Repair::Rearm => {

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use tokio::time::{Instant, sleep};
 
-use super::{RECONNECT, look::observe};
+use super::look::observe;
 use crate::engine::{Container, Engine, EngineError, Health, Status};
 
 /// How often the replacement is looked at. The engine has no event for "still runs".
@@ -88,10 +88,7 @@ pub(super) async fn verify(
                 if losses < LOSSES =>
             {
                 losses += 1;
-                engine
-                    .await_reachable(RECONNECT)
-                    .await
-                    .map_err(Fault::Unseen)?;
+                engine.await_reachable().await.map_err(Fault::Unseen)?;
                 // What was not seen does not count: an engine that restarted has just started it,
                 // and its restart count says nothing of that.
                 begin = Instant::now();

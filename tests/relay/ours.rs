@@ -1,17 +1,12 @@
 //! Requests of ours leave the relay; everything before them is answered first.
 
-use std::sync::Arc;
-
-use refit::{
-    api::Api,
-    engine::{Address, DockerEngine},
-    relay::Relay,
-    upgrade::Upgrades,
-};
+use refit::engine::Address;
 use serde_json::Value;
 use tokio::{io::AsyncReadExt, net::UnixStream};
 
-use crate::rig::{OK, OURS, Rig, connect, expect, expect_end, hung_up, send, silent, within};
+use crate::rig::{
+    OK, OURS, Rig, connect, expect, expect_end, hung_up, relay_to, send, silent, within,
+};
 
 const GET: &str = "GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n";
 
@@ -154,13 +149,7 @@ async fn ours_inside_a_body_is_the_engines() {
 async fn an_unreachable_engine_is_a_503_that_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let address = Address::Unix(folder.path().join("none.sock"));
-    let relay = Relay::new(
-        address.clone(),
-        Api::new(Arc::new(Upgrades::new(Arc::new(DockerEngine::new(
-            address.clone(),
-        ))))),
-    )
-    .unwrap();
+    let relay = relay_to(&address);
     let mut client = connect(&relay);
     send(
         &mut client.io,

@@ -4,7 +4,7 @@ use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use refit::{
     api::Api,
-    engine::{Address, DockerEngine, Stream},
+    engine::{Address, DockerEngine, Limits, Stream},
     relay::Relay,
     upgrade::Upgrades,
 };
@@ -28,13 +28,11 @@ pub const OURS: &str = "POST /containers/web/upgrade?nonsense=1 HTTP/1.1\r\nHost
 pub const OK: &str = "HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nContent-Length: 2\r\n\r\nOK";
 
 pub fn relay_to(engine: &Address) -> Relay {
-    Relay::new(
+    let upgrades = Upgrades::new(Arc::new(DockerEngine::new(
         engine.clone(),
-        Api::new(Arc::new(Upgrades::new(Arc::new(DockerEngine::new(
-            engine.clone(),
-        ))))),
-    )
-    .unwrap()
+        Limits::default(),
+    )));
+    Relay::new(engine.clone(), Api::new(Arc::new(upgrades))).unwrap()
 }
 
 /// A relay whose engine listens in a folder of its own.

@@ -24,7 +24,7 @@ use std::{
 
 use async_trait::async_trait;
 use refit::engine::{
-    ApiVersion, Created, Engine, EngineError, Platform, PullLine, RestartPolicy, Result,
+    ApiVersion, Created, Engine, EngineError, Limits, Platform, PullLine, RestartPolicy, Result,
     StopOptions,
 };
 use serde_json::{Value, json};
@@ -378,10 +378,10 @@ impl Engine for Simulated {
     }
 
     /// No call by itself: it asks until dockerd answers.
-    async fn await_reachable(&self, limit: Duration) -> Result<()> {
+    async fn await_reachable(&self) -> Result<()> {
         self.survive().await;
         self.world().in_flight += 1;
-        let back = timeout(limit, async {
+        let back = timeout(Limits::default().reconnect, async {
             while self.world().is_down() {
                 sleep(Duration::from_millis(200)).await;
             }

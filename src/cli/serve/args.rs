@@ -67,6 +67,30 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION")]
     pub(super) drain: Option<String>,
 
+    /// How long the engine may take to answer a call that does no long work [default: 60s]
+    ///
+    /// And how long a stop may take beyond its own timeout. A call that takes longer may have been
+    /// carried out all the same: Refit looks before it goes on.
+    ///
+    /// [env: REFIT_CALL_TIMEOUT]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) call_timeout: Option<String>,
+
+    /// How long create, start, remove and each line of a pull may take [default: 10m]
+    ///
+    /// [env: REFIT_WORK_TIMEOUT]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) work_timeout: Option<String>,
+
+    /// How long an engine that goes away during an upgrade is waited for [default: 2m]
+    ///
+    /// After that the caller is told how things stand. Refit goes on by itself as soon as the
+    /// engine is back.
+    ///
+    /// [env: REFIT_RECONNECT_TIMEOUT]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) reconnect_timeout: Option<String>,
+
     /// Log format: text or json [default: text]
     ///
     /// [env: REFIT_LOG_FORMAT]
@@ -109,7 +133,7 @@ mod tests {
             .get_arguments()
             .filter(|option| option.get_id() != "help")
             .collect();
-        assert_eq!(options.len(), 8);
+        assert_eq!(options.len(), 11);
         for option in options {
             let name = option.get_long().expect("options are long");
             let variable = format!("[env: REFIT_{}", name.to_uppercase().replace('-', "_"));

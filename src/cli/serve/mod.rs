@@ -95,7 +95,7 @@ async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<
 
 /// Puts the layers together, from the bottom up.
 fn wire(bound: Vec<Bound>, settings: Settings) -> io::Result<Server<Relay, Upgrades>> {
-    let engine = Arc::new(DockerEngine::new(settings.engine.clone()));
+    let engine = Arc::new(DockerEngine::new(settings.engine.clone(), settings.limits));
     let upgrades = Arc::new(Upgrades::new(engine));
     let api = Api::new(Arc::clone(&upgrades));
     let relay = Relay::new(settings.engine, api)?;

@@ -9,7 +9,10 @@ use super::{
     sources::{Mistakes, Name, Reader, Surroundings},
     whose::same_socket,
 };
-use crate::{engine::Address, server::SocketAccess};
+use crate::{
+    engine::{Address, Limits},
+    server::SocketAccess,
+};
 
 const DEFAULT_LISTEN: &str = "/run/refit/docker.sock";
 const DEFAULT_ENGINE: &str = "/var/run/docker.sock";
@@ -39,6 +42,18 @@ const DRAIN: Name = Name {
     option: "--drain",
     variable: "REFIT_DRAIN",
 };
+const CALL: Name = Name {
+    option: "--call-timeout",
+    variable: "REFIT_CALL_TIMEOUT",
+};
+const WORK: Name = Name {
+    option: "--work-timeout",
+    variable: "REFIT_WORK_TIMEOUT",
+};
+const RECONNECT: Name = Name {
+    option: "--reconnect-timeout",
+    variable: "REFIT_RECONNECT_TIMEOUT",
+};
 const FORMAT: Name = Name {
     option: "--log-format",
     variable: "REFIT_LOG_FORMAT",
@@ -63,6 +78,8 @@ pub(super) struct Settings {
     pub(super) access: SocketAccess,
     /// How long a shutdown waits for transactions.
     pub(super) drain: Duration,
+    /// How long the engine may take.
+    pub(super) limits: Limits,
     pub(super) log_format: Format,
     /// In the syntax of `tracing`'s directives.
     pub(super) log_filter: String,
@@ -97,8 +114,12 @@ impl Settings {
             groups::named(text, around.group_file)
         });
         let drain = reader.read(args.drain, DRAIN, duration);
+        let call = reader.read(args.call_timeout, CALL, timeout);
+        let work = reader.read(args.work_timeout, WORK, timeout);
+        let reconnect = reader.read(args.reconnect_timeout, RECONNECT, timeout);
         let format = reader.read(args.log_format, FORMAT, log::format);
         let level = reader.read(args.log_level, LEVEL, log::filter);
+        let usual = Limits::default();
 
         reader.finish(Self {
             listen: listeners
@@ -112,6 +133,11 @@ impl Settings {
                 group: group.unwrap_or_else(|| groups::default(around.group_file)),
             },
             drain: drain.unwrap_or(DEFAULT_DRAIN),
+            limits: Limits {
+                call: call.unwrap_or(usual.call),
+                work: work.unwrap_or(usual.work),
+                reconnect: reconnect.unwrap_or(usual.reconnect),
+            },
             log_format: format.unwrap_or(Format::Text),
             log_filter: level.unwrap_or_else(|| "info".to_owned()),
         })
@@ -242,6 +268,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| {
         format!("\"{text}\" is not a duration: 60s, 2m, 500ms or seconds are expected ({error})")
     })
+}
+
+/// Reads a bound on what the engine may take: a [`duration`], and not none at all.
+fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("no time at all is no bound: nothing could succeed".to_owned()),
+        limit => Ok(limit),
+    }
 }
 
 #[cfg(test)]

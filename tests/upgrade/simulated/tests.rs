@@ -77,10 +77,7 @@ async fn restart_policies_over_a_restart_of_the_daemon() {
             matches!(away, Err(EngineError::Unreachable { .. })),
             "{away:?}"
         );
-        engine
-            .await_reachable(Duration::from_secs(10))
-            .await
-            .expect("back");
+        engine.await_reachable().await.expect("back");
         assert_eq!(
             status(&engine, "web"),
             Some(after),
@@ -167,10 +164,7 @@ async fn one_of_rm_is_gone_when_it_ends_and_when_the_daemon_restarts() {
     assert_eq!(status(&engine, "web"), None);
     engine.make("web", &body);
     engine.world().die(Death::Graceful);
-    engine
-        .await_reachable(Duration::from_secs(10))
-        .await
-        .expect("back");
+    engine.await_reachable().await.expect("back");
     assert_eq!(status(&engine, "web"), None);
 }
 

@@ -68,6 +68,7 @@ fn without_arguments_everything_has_a_default() {
             group: Group::Own,
         },
         drain: Duration::from_secs(60),
+        limits: Limits::default(),
         log_format: Format::Text,
         log_filter: "info".to_owned(),
     };
@@ -79,6 +80,7 @@ fn an_option_wins_over_its_variable() {
     let around = Around::with(&[
         ("REFIT_LISTEN", "unix:///v1.sock, unix:///v2.sock"),
         ("REFIT_DRAIN", "2m"),
+        ("REFIT_CALL_TIMEOUT", "1500ms"),
         ("REFIT_SOCKET_MODE", "0600"),
         ("REFIT_LOG_FORMAT", ""),
     ]);
@@ -88,6 +90,7 @@ fn an_option_wins_over_its_variable() {
         [address("unix:///v1.sock"), address("unix:///v2.sock")]
     );
     assert_eq!(settings.drain, Duration::from_secs(120));
+    assert_eq!(settings.limits.call, Duration::from_millis(1500));
     assert_eq!(settings.access.mode, 0o600);
     let settings = around.settings(Args {
         drain: Some("90".to_owned()),
@@ -248,4 +251,14 @@ fn a_variable_that_is_not_text_is_a_mistake() {
         mistakes.contains("REFIT_ENGINE: ") && mistakes.contains("UTF-8"),
         "{mistakes}"
     );
+}
+
+#[test]
+fn a_bound_of_no_time_is_a_mistake() {
+    let arguments = Args {
+        call_timeout: Some("0s".to_owned()),
+        ..listen(&["unix:///a.sock"])
+    };
+    let mistakes = Around::default().mistakes(arguments);
+    assert!(mistakes.contains("--call-timeout: no time"), "{mistakes}");
 }

@@ -1,5 +1,6 @@
 //! Our endpoint on the wire: request, response, progress, errors.
 
+pub mod isolate;
 mod reply;
 mod request;
 mod route;
@@ -9,9 +10,9 @@ use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Collected, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
-    Request, Response, StatusCode,
+    Method, Request, Response, StatusCode,
     body::{Frame, Incoming},
     header,
     server::conn::http1,
@@ -26,7 +27,7 @@ use self::{
     reply::{Mistake, Reply},
     request::Call,
 };
-use crate::upgrade::{Cause, Ending, Failure, Progress, Rollback, Run, Step, Upgrades};
+use crate::upgrade::{Cause, Ending, Failure, Isolation, Progress, Rollback, Run, Step, Upgrades};
 pub use route::owns;
 
 /// The largest body of a request. A patch is a few kilobytes.
@@ -79,10 +80,45 @@ impl Api {
         target: &str,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
-        Ok(match read(target, request).await {
-            Ok(call) => self.upgrade(call).await,
+        let method = request.method().clone();
+        if !owns(method.as_str(), target) {
+            return Ok(whole(&self.refuse(target, request).await));
+        }
+        let call = match method {
+            Method::GET | Method::DELETE => request::read_reference(target).map(Ask::Reference),
+            _ => read(target, request)
+                .await
+                .map(|call| Ask::Upgrade(Box::new(call))),
+        };
+        Ok(match call {
+            Ok(Ask::Upgrade(call)) => self.upgrade(*call).await,
+            Ok(Ask::Reference(reference)) if method == Method::GET => {
+                whole(&self.upgrades.report(&reference).await.into())
+            }
+            Ok(Ask::Reference(reference)) => whole(&self.upgrades.cancel(&reference).await.into()),
             Err(mistake) => whole(&mistake.into()),
         })
+    }
+
+    /// Answers a request that the relay kept from the engine, because it would get in the way of an
+    /// upgrade.
+    async fn refuse(&self, target: &str, request: Request<Incoming>) -> Reply {
+        let isolation = self.upgrades.isolation();
+        let underway = match isolate::judge(&isolation, request.method().as_str(), target) {
+            isolate::Verdict::Refused(underway) => Some(underway),
+            isolate::Verdict::OfBody => match collect(request.into_body()).await {
+                Ok(body) => isolate::judge_body(&isolation, &body),
+                Err(_) => None,
+            },
+            isolate::Verdict::Free => None,
+        };
+        Reply::in_the_way(underway.as_ref())
+    }
+
+    /// What other clients must be kept from.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        self.upgrades.isolation()
     }
 
     async fn upgrade(&self, call: Call) -> Response<Body> {
@@ -97,19 +133,27 @@ impl Api {
     }
 }
 
+/// What a request of ours asks for.
+enum Ask {
+    Upgrade(Box<Call>),
+    /// About the upgrade of the container of this name or ID.
+    Reference(String),
+}
+
 async fn read(target: &str, request: Request<Incoming>) -> Result<Call, Mistake> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, BODY_LIMIT)
-        .collect()
-        .await
-        .map_err(|error| {
-            Mistake::bad(if error.is::<http_body_util::LengthLimitError>() {
-                format!("the body is larger than {BODY_LIMIT} bytes")
-            } else {
-                format!("the body cannot be read: {error}")
-            })
-        })?;
-    request::read(target, &head.headers, &body.to_bytes())
+    request::read(target, &head.headers, &collect(body).await?)
+}
+
+async fn collect(body: Incoming) -> Result<Bytes, Mistake> {
+    let body = Limited::new(body, BODY_LIMIT).collect().await;
+    body.map(Collected::to_bytes).map_err(|error| {
+        Mistake::bad(if error.is::<http_body_util::LengthLimitError>() {
+            format!("the body is larger than {BODY_LIMIT} bytes")
+        } else {
+            format!("the body cannot be read: {error}")
+        })
+    })
 }
 
 /// The outcome of a run. A transaction that ends without one has panicked.

@@ -1,10 +1,13 @@
 //! What a caller is answered: the one place that picks a status.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::upgrade::{
-    Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Rollback, Step,
+    Cause, Direction, Ended, Ending, Failure, Incarnation, Outcome, Preview, Progress, Report,
+    Rollback, Step, Underway,
 };
 
 /// A request that cannot be taken.
@@ -48,6 +51,51 @@ pub(super) struct Reply {
     pub body: Value,
 }
 
+impl Reply {
+    /// A request that would get in the way of an upgrade: in the place of the engine, and in its
+    /// shape. `None`: the upgrade has ended just now.
+    pub fn in_the_way(underway: Option<&Underway>) -> Self {
+        let message = match underway {
+            Some(Underway {
+                transaction,
+                name,
+                step,
+            }) => format!(
+                "an upgrade of {name} is under way (transaction {transaction}, step {step}): this \
+                 would get in its way, and was not done"
+            ),
+            None => {
+                "an upgrade was under way that this would have got in the way of; it has ended: \
+                     ask again"
+                    .to_owned()
+            }
+        };
+        Self {
+            status: StatusCode::CONFLICT,
+            body: json!({ "message": message }),
+        }
+    }
+}
+
+impl From<Result<Report, Failure>> for Reply {
+    fn from(result: Result<Report, Failure>) -> Self {
+        Self::of(result, |report| (StatusCode::OK, report_body(report)))
+    }
+}
+
+impl From<Result<Ended, Failure>> for Reply {
+    fn from(result: Result<Ended, Failure>) -> Self {
+        Self::of(result, |ended| {
+            let status = match ended.failure.rollback {
+                // It was asked for, and done.
+                Rollback::NotNeeded | Rollback::Restored => StatusCode::OK,
+                Rollback::Incomplete => status(&ended.failure),
+            };
+            (status, ended_body(&ended))
+        })
+    }
+}
+
 impl From<Mistake> for Reply {
     fn from(mistake: Mistake) -> Self {
         let rollback = Rollback::NotNeeded.to_string();
@@ -60,16 +108,17 @@ impl From<Mistake> for Reply {
 
 impl From<Result<Ending, Failure>> for Reply {
     fn from(result: Result<Ending, Failure>) -> Self {
-        match result {
-            Ok(ending) => Self {
-                status: StatusCode::OK,
-                body: ending_body(&ending),
-            },
-            Err(failure) => Self {
-                status: status(&failure),
-                body: failure_body(&failure),
-            },
-        }
+        Self::of(result, |ending| (StatusCode::OK, ending_body(&ending)))
+    }
+}
+
+impl Reply {
+    fn of<T>(result: Result<T, Failure>, answer: impl FnOnce(T) -> (StatusCode, Value)) -> Self {
+        let (status, body) = match result {
+            Ok(done) => answer(done),
+            Err(failure) => (status(&failure), failure_body(&failure)),
+        };
+        Self { status, body }
     }
 }
 
@@ -119,6 +168,81 @@ fn preview_body(preview: &Preview) -> Value {
     })
 }
 
+fn incarnation_body(incarnation: &Incarnation) -> Value {
+    json!({
+        "Id": incarnation.id,
+        "Image": incarnation.image,
+        "ImageId": incarnation.image_id,
+    })
+}
+
+/// An upgrade that failed or was cancelled, with the container that it was of.
+fn ended_body(ended: &Ended) -> Value {
+    let mut body = failure_body(&ended.failure);
+    body["Name"] = ended.name.clone().into();
+    body["Transaction"] = ended.transaction.clone().into();
+    body
+}
+
+/// In ns.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn report_body(report: Report) -> Value {
+    match report {
+        Report::Running {
+            transaction,
+            name,
+            step,
+            direction,
+            elapsed,
+            step_elapsed,
+        } => json!({
+            "State": match direction {
+                Direction::Forward | Direction::Commit => "running",
+                Direction::Back => "rolling back",
+                Direction::Recovery => "recovering",
+            },
+            "Transaction": transaction,
+            "Name": name,
+            "Step": step.to_string(),
+            "Elapsed": nanoseconds(elapsed),
+            "StepElapsed": nanoseconds(step_elapsed),
+        }),
+        Report::Upgraded {
+            transaction,
+            name,
+            current,
+            previous,
+        } => {
+            let mut body = incarnation_body(&current);
+            body["State"] = "upgraded".into();
+            body["Transaction"] = transaction.into();
+            body["Name"] = name.into();
+            body["Generations"] = previous.iter().map(incarnation_body).collect();
+            body
+        }
+        Report::Failed(ended) => {
+            let mut body = ended_body(&ended);
+            body["State"] = "failed".into();
+            body
+        }
+        Report::Unfinished {
+            transaction,
+            name,
+            original,
+            replacement,
+        } => json!({
+            "State": "unfinished",
+            "Transaction": transaction,
+            "Name": name,
+            "Original": original,
+            "Replacement": replacement,
+        }),
+    }
+}
+
 fn outcome_body(outcome: &Outcome) -> Value {
     let Incarnation {
         id,
@@ -130,14 +254,10 @@ fn outcome_body(outcome: &Outcome) -> Value {
         "Name": outcome.name,
         "Image": image,
         "ImageId": image_id,
-        "Previous": {
-            "Id": outcome.previous.id,
-            "Image": outcome.previous.image,
-            "ImageId": outcome.previous.image_id,
-        },
+        "Previous": incarnation_body(&outcome.previous),
         "Changed": outcome.changed,
         "Running": outcome.running,
-        "Downtime": u64::try_from(outcome.downtime.as_nanos()).unwrap_or(u64::MAX),
+        "Downtime": nanoseconds(outcome.downtime),
         "Warnings": outcome.warnings,
     })
 }

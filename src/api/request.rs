@@ -58,7 +58,7 @@ struct UpgradeConfig {
 /// # Errors
 /// [`Mistake`] with the parameter or field that is wrong.
 pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Call, Mistake> {
-    let query = Query::read(route::query(target))?;
+    let query = Query::read(route::query(target), &PARAMETERS)?;
     let reference = reference(route(target), &query)?;
     let mut patch = match body {
         [] => plan::Object::new(),
@@ -93,6 +93,15 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
         },
         stream: query.flag("stream")?,
     })
+}
+
+/// Reads what names the container of a call that has neither parameters nor a body.
+///
+/// # Errors
+/// [`Mistake`] with the parameter that is wrong.
+pub(super) fn read_reference(target: &str) -> Result<String, Mistake> {
+    let query = Query::read(route::query(target), &[])?;
+    reference(route(target), &query)
 }
 
 /// What names the container: a path's segment or the query's `name`, as the engine can be asked
@@ -140,7 +149,7 @@ fn upgrade_config(body: &mut plan::Object) -> Result<UpgradeConfig, Mistake> {
 }
 
 /// Takes the field that Docker would read as `name`: in any case, and the last of several.
-fn take(object: &mut plan::Object, name: &str) -> Option<Value> {
+pub(super) fn take(object: &mut plan::Object, name: &str) -> Option<Value> {
     let mut taken = None;
     while let Some(key) = object.keys().find(|key| key.eq_ignore_ascii_case(name)) {
         taken = object.shift_remove(&key.clone());
@@ -158,14 +167,14 @@ fn registry_auth(headers: &HeaderMap) -> Result<Option<String>, Mistake> {
     Ok((!value.is_empty()).then(|| value.to_owned()))
 }
 
-/// The query's parameters, decoded; each is known and stands there once.
+/// The query's parameters, decoded; each is one of those that are known, and stands there once.
 struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn read(query: &str) -> Result<Self, Mistake> {
+    fn read(query: &str, known: &[&str]) -> Result<Self, Mistake> {
         let mut read: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if !PARAMETERS.contains(&name.as_ref()) {
+            if !known.contains(&name.as_ref()) {
                 return Err(Mistake::bad(format!("{name}: no such query parameter")));
             }
             if read.iter().any(|(known, _)| *known == name) {

@@ -14,9 +14,15 @@ pub(super) enum Route {
 /// Whether `method` on `target` (the request target as it stands in the request line: origin
 /// form, or absolute form) is one of our endpoints. Nothing is normalised but for the optional
 /// `/v1.NN` prefix.
+///
+/// `DELETE /containers/upgrade` is none: it is the engine's, and removes a container of that name.
 #[must_use]
 pub fn owns(method: &str, target: &str) -> bool {
-    method == "POST" && route(target).is_some()
+    match method {
+        "POST" => route(target).is_some(),
+        "GET" | "DELETE" => matches!(route(target), Some(Route::OfPath(_))),
+        _ => false,
+    }
 }
 
 /// The endpoint that a request target asks for. Its path may begin with a version.
@@ -41,7 +47,7 @@ pub(super) fn query(target: &str) -> &str {
 
 /// The path of a request target, and its query. No character ends either but the first `?`: a
 /// target has no fragment (Go's `url.ParseRequestURI`).
-fn split(target: &str) -> (&str, &str) {
+pub(super) fn split(target: &str) -> (&str, &str) {
     let (before, query) = target.split_once('?').unwrap_or((target, ""));
     let path = match before.split_once("://") {
         // Absolute form; a target without a path is the root.
@@ -54,7 +60,7 @@ fn split(target: &str) -> (&str, &str) {
 }
 
 /// A path without `/v1.NN`.
-fn unversioned(path: &str) -> &str {
+pub(super) fn unversioned(path: &str) -> &str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let Some((version, _)) = path
         .strip_prefix("/v")
@@ -85,7 +91,10 @@ mod tests {
             "http://docker/v1.41/containers/web/upgrade",
         ] {
             assert!(owns("POST", target), "{target}");
-            assert!(!owns("GET", target), "{target}");
+            assert!(!owns("HEAD", target), "{target}");
+            let is_of_path = !target.contains("/containers/upgrade");
+            assert_eq!(owns("GET", target), is_of_path, "{target}");
+            assert_eq!(owns("DELETE", target), is_of_path, "{target}");
         }
     }
 

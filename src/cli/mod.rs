@@ -1,10 +1,15 @@
 //! What people type: arguments become checked settings, then a running server.
 //!
 //! Exit codes: 0 it did what was asked; 64 (`EX_USAGE`) the arguments are wrong, all mistakes told
-//! together, nothing was done; 1 anything else that failed; 128 + N ended at once by a second
+//! together, nothing was done; 69 (`EX_UNAVAILABLE`) the engine cannot be reached; 1 anything else that failed; 128 + N ended at once by a second
 //! signal N.
 
+mod engine;
+mod log;
+mod recover;
 mod serve;
+mod sources;
+mod whose;
 
 use std::process::ExitCode;
 
@@ -12,6 +17,9 @@ use clap::{Parser, Subcommand};
 
 /// `EX_USAGE` of `sysexits.h`: the arguments are wrong.
 const USAGE: u8 = 64;
+
+/// `EX_UNAVAILABLE` of `sysexits.h`: the engine cannot be reached.
+const UNAVAILABLE: u8 = 69;
 
 /// A Docker socket proxy that upgrades containers in place.
 ///
@@ -28,6 +36,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Recover(recover::Args),
 }
 
 /// Runs the program; see the module for its exit codes.
@@ -36,6 +45,7 @@ pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Command::Serve(args) => serve::main(args),
+            Command::Recover(args) => recover::main(args),
         },
         Err(error) => {
             // Help and version come here too; those are no mistakes.

@@ -16,7 +16,7 @@ use super::{
     request::Requests,
     response::{Responses, Seen},
 };
-use crate::engine::Stream;
+use crate::{engine::Stream, upgrade::Isolation};
 
 /// How often one direction reads before the other, and other connections, have their turn.
 const ROUNDS: usize = 4;
@@ -69,11 +69,12 @@ enum Progress {
 }
 
 impl Connection {
-    pub(super) fn new(client: Stream) -> io::Result<Self> {
+    /// A connection whose requests are kept from what `isolation` says.
+    pub(super) fn new(client: Stream, isolation: Isolation) -> io::Result<Self> {
         Ok(Self {
             client: Side::new(client)?,
             engine: None,
-            requests: Requests::default(),
+            requests: Requests::new(isolation),
             responses: Responses::default(),
             inbox: BytesMut::new(),
             to_engine: BytesMut::new(),

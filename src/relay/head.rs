@@ -124,6 +124,13 @@ pub(super) fn parse(bytes: &[u8]) -> Found {
     })
 }
 
+/// The method and the target of the request that `bytes` begin with, as [`parse`] has read it.
+pub(super) fn request_line(bytes: &[u8]) -> (&str, &str) {
+    let mut words = bytes.trim_ascii_start().split(|&b| b == b' ');
+    let mut word = || str::from_utf8(words.next().unwrap_or_default()).unwrap_or_default();
+    (word(), word())
+}
+
 /// How many lines `bytes` have: no head has more headers.
 pub(super) fn lines(bytes: &[u8]) -> usize {
     bytes.split(|&b| b == b'\n').count()

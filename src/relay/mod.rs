@@ -42,6 +42,7 @@ use self::{
 use crate::{
     api::Api,
     engine::{Address, Stream},
+    upgrade::Isolation,
 };
 
 /// Relays client connections to one engine.
@@ -76,7 +77,9 @@ impl Relay {
 
     /// An error is our own (descriptors, say), not a side's.
     async fn try_serve(&self, client: Stream) -> Result<(), Error> {
-        let running = self.lanes.run(relay(self.engine.clone(), client));
+        let running = self
+            .lanes
+            .run(relay(self.engine.clone(), client, self.api.isolation()));
         match running.await.map_err(Error::other)?? {
             // On the heap: few connections come here, and all would carry its size.
             Some(ours) => Box::pin(self.hand_over(ours)).await,
@@ -98,8 +101,12 @@ impl Relay {
 }
 
 /// The story of a connection; what is left of it when the next request is ours.
-async fn relay(engine: Address, client: Stream) -> Result<Option<Connection>, Error> {
-    let mut connection = Connection::new(client)?;
+async fn relay(
+    engine: Address,
+    client: Stream,
+    isolation: Isolation,
+) -> Result<Option<Connection>, Error> {
+    let mut connection = Connection::new(client, isolation)?;
     loop {
         match poll_fn(|cx| connection.poll(cx)).await {
             // A client that leaves meanwhile has still asked: the engine is to hear of it.

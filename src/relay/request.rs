@@ -5,20 +5,28 @@
 
 use super::{
     framing::Body,
-    head::{Found, Scan},
+    head::{Found, Request, Scan, request_line},
     response::Responses,
+};
+use crate::{
+    api::isolate::{self, Verdict},
+    upgrade::Isolation,
 };
 
 /// Follows the requests of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     state: State,
+    /// What requests of others must not touch meanwhile.
+    isolation: Isolation,
 }
 
 #[derive(Debug)]
 enum State {
     /// At or in a head.
     Head(Scan),
+    /// At a request that is judged by its body, too.
+    Held(Request),
     /// In the body of a request that was forwarded.
     Body(Body),
     /// At a request that is ours.
@@ -34,6 +42,14 @@ impl Default for State {
 }
 
 impl Requests {
+    /// Follows the requests of a connection that is kept from what `isolation` says.
+    pub(super) fn new(isolation: Isolation) -> Self {
+        Self {
+            isolation,
+            ..Self::default()
+        }
+    }
+
     /// How many of `bytes` may be forwarded now. `bytes` are the next that the client sent,
     /// beginning with those that stayed behind last time. `responses` learns what was asked.
     pub(super) fn judge(&mut self, bytes: &[u8], responses: &mut Responses) -> usize {
@@ -49,11 +65,29 @@ impl Requests {
                     Found::Foreign => self.state = State::Opaque,
                     Found::Request(request) if request.ours => self.state = State::Ours,
                     Found::Request(request) => {
-                        at += request.len;
-                        responses.expect(request.asked);
-                        self.state = State::Body(request.body);
+                        self.state = match verdict(&self.isolation, &bytes[at..]) {
+                            Verdict::Refused(_) => State::Ours,
+                            Verdict::OfBody if is_short(&request.body) => State::Held(request),
+                            Verdict::Free | Verdict::OfBody => {
+                                at += request.len;
+                                responses.expect(request.asked);
+                                State::Body(request.body)
+                            }
+                        };
                     }
                 },
+                State::Held(request) => {
+                    let Some(body) = whole_body(request, &bytes[at..]) else {
+                        break;
+                    };
+                    if isolate::judge_body(&self.isolation, body).is_some() {
+                        self.state = State::Ours;
+                    } else {
+                        at += request.len;
+                        responses.expect(request.asked);
+                        self.state = State::Body(request.body.clone());
+                    }
+                }
                 State::Body(body) => match body.advance(&bytes[at..]) {
                     Ok(taken) => at += taken,
                     Err(_) => self.state = State::Opaque,
@@ -74,7 +108,7 @@ impl Requests {
     /// The client sends no more: what is left of a head will never be one of ours, and the
     /// engine should see it.
     pub(super) fn end(&mut self, responses: &Responses) {
-        if matches!(self.state, State::Head(_)) && !responses.awaits_hijack() {
+        if matches!(self.state, State::Head(_) | State::Held(_)) && !responses.awaits_hijack() {
             self.open();
         }
     }
@@ -83,6 +117,30 @@ impl Requests {
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.state, State::Ours)
     }
+}
+
+/// Whether the request that `bytes` begin with would get in an upgrade's way.
+fn verdict(isolation: &Isolation, bytes: &[u8]) -> Verdict {
+    if isolation.is_idle() {
+        return Verdict::Free;
+    }
+    let (method, target) = request_line(bytes);
+    isolate::judge(isolation, method, target)
+}
+
+/// Whether a body can be waited for: it has a length, and a small one. Any other is let pass:
+/// clients send these with a length.
+fn is_short(body: &Body) -> bool {
+    matches!(body, Body::Length(length) if *length <= isolate::BODY_LIMIT)
+}
+
+/// The body behind the head that `bytes` begin with, if it is whole.
+fn whole_body<'b>(request: &Request, bytes: &'b [u8]) -> Option<&'b [u8]> {
+    let Body::Length(length) = request.body else {
+        return None;
+    };
+    let body = bytes.get(request.len..)?;
+    body.get(..usize::try_from(length).ok()?)
 }
 
 #[cfg(test)]

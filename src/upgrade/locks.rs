@@ -1,20 +1,28 @@
-//! One transaction at a time for each container.
+//! One transaction at a time for each container, and nobody else at its members meanwhile.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::{DashMap, mapref::entry::Entry};
 
-use super::outcome::{Cause, Failure, Step};
+use super::{
+    outcome::{Cause, Failure, Step},
+    running::{Running, Stage},
+};
+
+/// How long the beginning of an ID must be to stand for it. The engine takes any that is unique, but
+/// only the engine knows whether a short word such as `db` is the name of another container.
+const SHORTEST_PREFIX: usize = 4;
 
 /// The containers that are being worked on, by full ID and by name, with their transaction.
 #[derive(Debug, Default)]
-pub(super) struct Locks(DashMap<String, String>);
+pub(super) struct Locks(DashMap<String, Arc<Running>>);
 
 /// The right to work on a container, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock<'a> {
     locks: &'a Locks,
-    transaction: String,
+    /// What others see of the transaction.
+    pub running: Arc<Running>,
     keys: Mutex<Vec<String>>,
 }
 
@@ -23,10 +31,10 @@ impl Locks {
     ///
     /// # Errors
     /// [`Failure`] with [`Cause::Conflict`] if a transaction has it.
-    pub fn lock(&self, key: &str, transaction: &str) -> Result<Lock<'_>, Failure> {
+    pub fn lock(&self, key: &str, running: Running) -> Result<Lock<'_>, Failure> {
         let lock = Lock {
             locks: self,
-            transaction: transaction.to_owned(),
+            running: Arc::new(running),
             keys: Mutex::default(),
         };
         if lock.extend(key) {
@@ -36,27 +44,51 @@ impl Locks {
     }
 
     /// # Errors
-    /// [`Failure`] with [`Cause::Conflict`] if a transaction works on the container that `key` is
-    /// of.
-    pub fn refuse(&self, key: &str) -> Result<(), Failure> {
-        let Some(transaction) = self.0.get(key) else {
+    /// [`Failure`] with [`Cause::Conflict`] if a transaction works on the container that `reference`
+    /// is of.
+    pub fn refuse(&self, reference: &str) -> Result<(), Failure> {
+        let Some(running) = self.find(reference) else {
             return Ok(());
         };
-        let message = format!(
-            "an upgrade of {key} is under way (transaction {})",
-            transaction.value()
-        );
+        let transaction = &running.transaction;
+        let message = format!("an upgrade of {reference} is under way (transaction {transaction})");
         Err(Failure::untouched(Cause::Conflict, Step::Lock, message))
     }
+
+    /// The transaction that works on the container of this name, ID, or beginning of an ID.
+    pub fn find(&self, reference: &str) -> Option<Arc<Running>> {
+        if let Some(running) = self.0.get(reference) {
+            return Some(Arc::clone(&running));
+        }
+        if reference.len() < SHORTEST_PREFIX {
+            return None;
+        }
+        let is_meant = |key: &str| is_id(key) && key.starts_with(reference);
+        let mut all = self.0.iter();
+        let found = all.find(|entry| is_meant(entry.key()))?;
+        Some(Arc::clone(found.value()))
+    }
+
+    /// A transaction of which this is true, and how far it is.
+    fn any(&self, is_it: impl Fn(&Stage) -> bool) -> Option<Underway> {
+        self.0.iter().find_map(|entry| {
+            let stage = entry.value().stage();
+            is_it(&stage).then(|| Underway::of(entry.value(), stage))
+        })
+    }
+}
+
+fn is_id(key: &str) -> bool {
+    key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Lock<'_> {
     /// Makes it of one more ID or name; false if another transaction has that.
     pub fn extend(&self, key: &str) -> bool {
         match self.locks.0.entry(key.to_owned()) {
-            Entry::Occupied(held) => *held.get() == self.transaction,
+            Entry::Occupied(held) => Arc::ptr_eq(held.get(), &self.running),
             Entry::Vacant(free) => {
-                free.insert(self.transaction.clone());
+                free.insert(Arc::clone(&self.running));
                 let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
                 keys.push(key.to_owned());
                 true
@@ -71,26 +103,118 @@ impl Drop for Lock<'_> {
         for key in keys {
             self.locks.0.remove(key);
         }
+        self.running.end();
+    }
+}
+
+/// What other clients must not touch while upgrades are under way.
+#[derive(Debug, Clone, Default)]
+pub struct Isolation(pub(super) Arc<Locks>);
+
+/// An upgrade that somebody else's request would get in the way of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Underway {
+    /// The ID of the transaction.
+    pub transaction: String,
+    /// The name of the container.
+    pub name: String,
+    /// How far it is.
+    pub step: Step,
+}
+
+impl Underway {
+    fn of(running: &Running, stage: Stage) -> Self {
+        Self {
+            transaction: running.transaction.clone(),
+            name: stage.name,
+            step: stage.step,
+        }
+    }
+}
+
+impl Isolation {
+    /// Whether nothing is under way, so that everything may be touched. Asked for every request.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.0.0.is_empty()
+    }
+
+    /// The upgrade that the container of this name, ID or beginning of an ID (of 4 digits at least) is
+    /// a member of. The names that its steps give are its, too.
+    #[must_use]
+    pub fn of_container(&self, reference: &str) -> Option<Underway> {
+        let running = self.0.find(reference)?;
+        let stage = running.stage();
+        stage.isolates.then(|| Underway::of(&running, stage))
+    }
+
+    /// An upgrade whose members are attached to the network of this name, ID or beginning of an ID:
+    /// while none of them runs, the engine would remove it.
+    #[must_use]
+    pub fn of_network(&self, reference: &str) -> Option<Underway> {
+        let is_meant = |network: &String| {
+            let is_prefix = reference.len() >= SHORTEST_PREFIX && is_id(network);
+            network == reference || is_prefix && network.starts_with(reference)
+        };
+        self.0
+            .any(|stage| stage.isolates && stage.networks.iter().any(is_meant))
+    }
+
+    /// Any upgrade whose parked original a prune would delete.
+    #[must_use]
+    pub fn of_any(&self) -> Option<Underway> {
+        self.0.any(|stage| stage.isolates)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::running::Direction, *};
+
+    fn running(transaction: &str) -> Running {
+        Running::new(transaction, "web", Direction::Forward)
+    }
 
     #[test]
     fn a_container_is_locked_under_every_name_until_the_end() {
         let locks = Locks::default();
-        let lock = locks.lock("id", "one").unwrap();
+        let lock = locks.lock("id", running("one")).unwrap();
         assert!(lock.extend("web") && lock.extend("web"));
-        let refused = locks.lock("web", "two").unwrap_err();
+        let refused = locks.lock("web", running("two")).unwrap_err();
         assert_eq!(refused.cause, Cause::Conflict);
         assert!(refused.message.contains("one"), "{refused}");
-        let other = locks.lock("other", "two").unwrap();
+        let other = locks.lock("other", running("two")).unwrap();
         assert!(!other.extend("id"));
         drop(other);
         assert!(locks.refuse("id").is_err());
         drop(lock);
-        assert!(locks.refuse("id").is_ok() && locks.lock("web", "two").is_ok());
+        assert!(locks.refuse("id").is_ok() && locks.lock("web", running("two")).is_ok());
+    }
+
+    #[test]
+    fn members_are_isolated_from_the_time_that_is_said() {
+        let isolation = Isolation::default();
+        assert!(isolation.is_idle());
+        let id = "db01".repeat(16);
+        let lock = isolation.0.lock(&id, running("one")).unwrap();
+        assert!(!isolation.is_idle());
+        assert_eq!(isolation.of_container(&id), None);
+        assert_eq!(isolation.of_any(), None);
+        let network = "ab".repeat(32);
+        lock.running.isolate(vec!["app".to_owned(), network]);
+        lock.extend("web");
+        for member in [id.as_str(), &id[..12], "db01", "web"] {
+            let underway = isolation.of_container(member).expect(member);
+            assert_eq!(underway.transaction, "one");
+        }
+        // It may well be the name of another container.
+        for other in ["db", "other", "web.", "WEB"] {
+            assert_eq!(isolation.of_container(other), None, "{other}");
+        }
+        assert!(isolation.of_any().is_some());
+        assert!(isolation.of_network("app").is_some() && isolation.of_network("abab").is_some());
+        assert_eq!(isolation.of_network("ab"), None);
+        drop(lock);
+        assert!(isolation.is_idle() && isolation.of_any().is_none());
     }
 }

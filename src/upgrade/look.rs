@@ -87,6 +87,19 @@ pub(super) async fn orphans(
         .collect())
 }
 
+/// The networks that a container is attached to, by name and by ID.
+pub(super) fn networks(document: &Value) -> Vec<String> {
+    let endpoints = document.pointer("/NetworkSettings/Networks");
+    let endpoints = endpoints.and_then(Value::as_object).into_iter().flatten();
+    let both = |(name, endpoint): (&String, &Value)| {
+        [name.clone(), text(endpoint, "/NetworkID").to_owned()]
+    };
+    endpoints
+        .flat_map(both)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
 /// A text in a document; empty where there is none.
 pub(super) fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
     let value = document.pointer(pointer).and_then(Value::as_str);

@@ -7,9 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::outcome::Request;
+use super::{
+    outcome::{Incarnation, Request},
+    owner::{Liveness, Owner},
+};
 use crate::{
-    engine::{Container, RestartPolicy, Status},
+    engine::{Container, Engine, RestartPolicy, Status},
     plan::{MARKER_LABEL, Plan},
 };
 
@@ -39,6 +42,9 @@ pub struct Marker {
     pub leader: String,
     /// When the transaction must have ended, in seconds since 1970: later, nobody works on it.
     pub deadline: u64,
+    /// The process that works on it. Earlier markers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// The container that this one replaces.
     pub original: Original,
     /// How long the engine lets the original take to stop, in seconds; without end if negative.
@@ -123,13 +129,11 @@ impl Marker {
             + request.monitor
             + request.healthy_deadline
             + MARGIN;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
         Self {
             transaction: transaction.to_owned(),
             leader: original.id.clone(),
-            deadline: (now + allowance).as_secs(),
+            deadline: (now() + allowance).as_secs(),
+            owner: Owner::this_process(),
             original: Original {
                 id: original.id.clone(),
                 name: original.name.clone(),
@@ -154,6 +158,18 @@ impl Marker {
     #[must_use]
     pub fn of(container: &Container) -> Option<Self> {
         serde_json::from_str(container.label(MARKER_LABEL)?).ok()
+    }
+
+    /// Whether another process may be working on the transaction: one that lives, or cannot be seen
+    /// from here, until the deadline.
+    pub(super) async fn is_anothers(&self, engine: &dyn Engine) -> bool {
+        let Some(owner) = &self.owner else {
+            return false;
+        };
+        match owner.liveness(engine).await {
+            Liveness::This | Liveness::Gone => false,
+            Liveness::Alive | Liveness::Unknown => now().as_secs() < self.deadline,
+        }
     }
 
     /// The label's value.
@@ -227,6 +243,15 @@ impl Generation {
             .take(GENERATIONS)
             .collect()
     }
+
+    /// It, as the caller is told of a container.
+    pub(super) fn into_incarnation(self) -> Incarnation {
+        Incarnation {
+            id: self.id,
+            image: self.image,
+            image_id: self.image_id,
+        }
+    }
 }
 
 /// The names of the replacement and of the original of an upgrade of the container `name`, while
@@ -257,6 +282,12 @@ fn stop_timeout(original: &Container, request: &Request) -> i32 {
         .and_then(Value::as_i64)
         .and_then(|seconds| i32::try_from(seconds).ok());
     request.stop.timeout.or(own).unwrap_or(10)
+}
+
+/// Since 1970.
+fn now() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default()
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -14,44 +14,39 @@ mod look;
 pub mod marker;
 mod outcome;
 mod own;
+pub mod owner;
 mod planning;
 mod reach;
 mod reconcile;
+mod recover;
+mod running;
 mod setback;
+mod status;
 mod transaction;
 mod verify;
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
-use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    time::sleep,
-};
+use dashmap::DashMap;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
 use uuid::Uuid;
 
-use self::{
-    decide::{Rest, Verdict},
-    locks::Locks,
-    marker::Marker,
-    reconcile::Reconciler,
-    transaction::Transaction,
-};
-use crate::engine::{Container, Engine, EngineError};
+use self::{running::Running, status::Failures, transaction::Transaction};
+use crate::engine::Engine;
+pub use locks::{Isolation, Underway};
 pub use outcome::{
     Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Request, Rollback, Step,
 };
+pub use recover::{Recovered, Recovery};
+pub use running::Direction;
+pub use status::{Ended, Report};
 
 /// How soon what could not be finished is tried again; each further time, twice as late.
 const MEND_PAUSE: Duration = Duration::from_millis(500);
 
 /// How late at most.
 const LONGEST_MEND_PAUSE: Duration = Duration::from_secs(15);
-
-/// How many unfinished transactions are recovered at a time.
-const PARALLEL_RECOVERIES: usize = 8;
 
 /// All upgrades of one engine.
 #[derive(Debug, Clone)]
@@ -62,11 +57,16 @@ pub struct Upgrades {
 #[derive(Debug)]
 struct Shared {
     engine: Arc<dyn Engine>,
-    locks: Locks,
+    /// The containers that are being worked on, and that others are kept from.
+    isolation: Isolation,
+    /// How upgrades of containers failed that were not upgraded since.
+    failures: Failures,
     /// The running transactions: a server that ends waits for them.
     transactions: TaskTracker,
     /// Whether what an earlier process left unfinished was looked after.
     recovered: Mutex<bool>,
+    /// What was said last of each container that was found unfinished.
+    told: DashMap<String, Recovered>,
 }
 
 /// An upgrade under way. Dropping it cancels nothing.
@@ -85,9 +85,11 @@ impl Upgrades {
         Self {
             shared: Arc::new(Shared {
                 engine,
-                locks: Locks::default(),
+                isolation: Isolation::default(),
+                failures: Failures::default(),
                 transactions: TaskTracker::new(),
                 recovered: Mutex::new(false),
+                told: DashMap::new(),
             }),
         }
     }
@@ -108,17 +110,10 @@ impl Upgrades {
         Run { progress, outcome }
     }
 
-    /// Finishes or rolls back what an earlier process left unfinished. Upgrades wait for it. What
-    /// cannot be done now, because the engine is out of reach or refuses, is tried again from time
-    /// to time.
-    pub async fn recover(&self) {
-        let is_finished = self.shared.recover_first().await;
-        if let Err(error) = &is_finished {
-            warn!(%error, "recover unfinished upgrades");
-        }
-        if !is_finished.unwrap_or(false) {
-            self.shared.mend();
-        }
+    /// What other clients must be kept from meanwhile.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        self.shared.isolation.clone()
     }
 
     /// Completes when no transaction runs. None begins meanwhile, if the caller has stopped
@@ -145,18 +140,23 @@ impl Shared {
             self.mend();
         }
         // Between park and rename, no container has the name.
-        self.locks.refuse(reference)?;
+        let locks = &self.isolation.0;
+        locks.refuse(reference)?;
         let id = admission::resolve(self.engine.as_ref(), reference).await?;
         let transaction = Uuid::new_v4().to_string();
-        let lock = self.locks.lock(&id, &transaction)?;
+        let running = Running::new(&transaction, reference, Direction::Forward);
+        let lock = locks.lock(&id, running)?;
         let transaction = Transaction {
-            id: transaction,
             engine: self.engine.as_ref(),
             request,
             lock: &lock,
             progress,
         };
         let result = transaction.run(&id).await;
+        if !request.dry_run {
+            self.failures.remember(&id, &lock.running, &result);
+        }
+        lock.running.conclude(&result);
         drop(lock);
         if let Err(failure) = &result
             && failure.rollback == Rollback::Incomplete
@@ -164,81 +164,5 @@ impl Shared {
             self.mend();
         }
         result
-    }
-
-    /// Recovers, if this process has not done so yet; whether nothing is left unfinished.
-    async fn recover_first(&self) -> Result<bool, EngineError> {
-        let mut recovered = self.recovered.lock().await;
-        if *recovered {
-            return Ok(true);
-        }
-        let is_finished = self.recover().await?;
-        *recovered = true;
-        Ok(is_finished)
-    }
-
-    /// Goes on, in a task of its own, until nothing is left unfinished.
-    fn mend(self: &Arc<Self>) {
-        let shared = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut pause = MEND_PAUSE;
-            loop {
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_MEND_PAUSE);
-                let is_finished = match shared.recover_first().await {
-                    Ok(true) => shared.recover().await,
-                    unfinished => unfinished,
-                };
-                if is_finished.unwrap_or(false) {
-                    break;
-                }
-            }
-        });
-    }
-
-    /// Recovers every unfinished transaction that this process does not work on, a few at a time;
-    /// whether all came to rest.
-    async fn recover(&self) -> Result<bool, EngineError> {
-        let look::Labelled {
-            containers,
-            is_complete,
-        } = look::labelled(self.engine.as_ref()).await?;
-        for name in look::orphans(self.engine.as_ref(), &containers).await? {
-            warn!(name, "a parked original without its replacement: hands off");
-        }
-        let settled = stream::iter(containers)
-            .map(async |container| self.recover_one(container).await)
-            .buffer_unordered(PARALLEL_RECOVERIES);
-        // Every one of them: one that is stuck must not cut the others off.
-        Ok(settled.fold(is_complete, async |all, one| all && one).await)
-    }
-
-    async fn recover_one(&self, container: Container) -> bool {
-        let Some(marker) = Marker::of(&container) else {
-            warn!(name = container.name, "a marker cannot be read: hands off");
-            return true;
-        };
-        let (transaction, name) = (&marker.transaction, &marker.original.name);
-        let own = Uuid::new_v4().to_string();
-        let Ok(_lock) = self.locks.lock(&marker.original.id, &own) else {
-            return true;
-        };
-        let (id, verdict) = (Some(container.id), Verdict::Pending);
-        let mut reconciler = Reconciler::new(self.engine.as_ref(), &marker, id, verdict);
-        reconciler.outlast_stop();
-        match reconciler.run().await {
-            Ok(settled) => {
-                match settled.rest {
-                    Rest::Committed if !settled.touched => {}
-                    Rest::HandsOff(why) => warn!(transaction, name, why, "hands off"),
-                    rest => info!(transaction, name, ?rest, "recovered"),
-                }
-                true
-            }
-            Err(stuck) => {
-                warn!(transaction, name, %stuck, "recovery is stuck");
-                false
-            }
-        }
     }
 }

@@ -1,13 +1,27 @@
-//! Whether a container is the one that Refit itself runs in.
+//! The container that Refit itself runs in.
 
 use std::fs;
 
 /// Whether this process runs in the container of this full ID, as far as the process can tell:
 /// its ID stands in the paths of the mounts and control groups that the engine made for it.
 pub(super) fn is_own(id: &str) -> bool {
-    ["/proc/self/mountinfo", "/proc/self/cgroup"]
-        .iter()
-        .any(|file| fs::read_to_string(file).is_ok_and(|text| mentions(&text, id)))
+    texts().any(|text| mentions(&text, id))
+}
+
+/// The full ID of the container that this process runs in, if it runs in one.
+pub(super) fn container() -> Option<String> {
+    texts().find_map(|text| {
+        let words = text.split(|letter: char| !letter.is_ascii_hexdigit());
+        let mut ids = words.filter(|word| word.len() == 64);
+        ids.find(|id| mentions(&text, id)).map(str::to_owned)
+    })
+}
+
+fn texts() -> impl Iterator<Item = String> {
+    let files = ["/proc/self/mountinfo", "/proc/self/cgroup"];
+    files
+        .into_iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
 }
 
 /// Mounts of *other* containers show on a host, too; what is our own ends in one of the files

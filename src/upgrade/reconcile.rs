@@ -75,6 +75,15 @@ impl<'a> Reconciler<'a> {
         self.stop_until = Some(Instant::now() + self.marker.stop_horizon());
     }
 
+    /// What would be done next.
+    ///
+    /// # Errors
+    /// [`Stuck`] when the containers cannot be looked at.
+    pub async fn next(&mut self) -> Result<Next, Stuck> {
+        let observed = self.observe().await?;
+        Ok(decide(self.marker, &observed))
+    }
+
     /// Repairs until nothing is left to do.
     ///
     /// # Errors

@@ -1,17 +1,19 @@
 //! When a step fails: the way back, and what the caller is told.
 
-use tracing::{error, info};
+use tracing::info;
 
 use super::{
     decide::{Rest, Verdict},
+    look::observe,
     marker::{Marker, RunState},
     outcome::{Cause, Failure, Rollback, Step},
     reach,
     reconcile::{Reconciler, Settled, Stuck},
+    running::Cancelled,
     verify,
 };
 use crate::{
-    engine::{Container, Engine, EngineError},
+    engine::{Container, Engine, EngineError, Status},
     plan::Object,
 };
 
@@ -21,6 +23,8 @@ pub(super) struct Setback {
     pub why: String,
     /// Whether the engine may still be stopping the original, and so end it later.
     pub may_still_stop: bool,
+    /// Whether it was asked for: then nothing of the replacement's is to blame.
+    pub is_cancelled: bool,
 }
 
 impl Setback {
@@ -31,6 +35,25 @@ impl Setback {
             step,
             why: error.to_string(),
             may_still_stop: step == Step::Stop && !was_refused,
+            is_cancelled: false,
+        }
+    }
+
+    /// What came of the step, as the end of a sentence.
+    fn how(&self) -> String {
+        if self.is_cancelled {
+            return self.why.clone();
+        }
+        format!("failed: {}", self.why)
+    }
+
+    /// Somebody asked for the original back when this step had begun.
+    pub fn cancelled(step: Step, cancelled: Cancelled) -> Self {
+        Self {
+            step,
+            why: cancelled.to_string(),
+            may_still_stop: step == Step::Stop,
+            is_cancelled: true,
         }
     }
 }
@@ -47,7 +70,9 @@ impl Attempt<'_> {
     pub(super) async fn roll_back(&self, replacement: Option<String>, setback: Setback) -> Failure {
         let name = &self.marker.original.name;
         let words = match (&replacement, setback.step) {
-            (Some(id), Step::Start | Step::Verify) => verify::last_words(self.engine, id).await,
+            (Some(id), Step::Start | Step::Verify) if !setback.is_cancelled => {
+                verify::last_words(self.engine, id).await
+            }
             _ => String::new(),
         };
         info!(transaction = self.marker.transaction, name, step = %setback.step, why = setback.why, "roll back");
@@ -99,29 +124,33 @@ impl Attempt<'_> {
                 ),
             ),
         };
-        if rollback == Rollback::Incomplete {
-            error!(
-                transaction = self.marker.transaction,
-                name, state, "rollback incomplete"
-            );
-        }
         Failure {
             cause: Cause::Failed,
             step: setback.step,
             rollback,
             message: format!(
-                "upgrade of {name}: {} failed: {}{words}\n{state}",
-                setback.step, setback.why
+                "upgrade of {name}: {} {}{words}\n{state}",
+                setback.step,
+                setback.how()
             ),
         }
     }
 
-    /// What the engine chose anew when it started the original again, as a sentence's end.
+    /// What the engine chose anew when it started the original again, or that it did not run for long,
+    /// as a sentence's end.
     async fn moved_back(&self) -> String {
-        let changes = match self.engine.inspect_container(&self.original.id).await {
-            Ok(document) => reach::changes(&self.original.document, &document, &Object::new()),
-            Err(_) => Vec::new(),
+        let original = self.original;
+        let Ok(back) = observe(self.engine, &original.id).await else {
+            return String::new();
         };
+        let mut changes = reach::changes(&original.document, &back.document, &Object::new());
+        let ran = !matches!(original.status, Status::Restarting) && original.status.is_active();
+        if ran && !matches!(back.status, Status::Running | Status::Paused) {
+            changes.push(format!(
+                "but its process ended with exit code {} when it was started again",
+                back.exit_code
+            ));
+        }
         std::iter::once(String::new())
             .chain(changes)
             .collect::<Vec<_>>()

@@ -4,20 +4,21 @@
 //! touched. Whatever fails afterwards is a [`Setback`], from which [`Attempt::roll_back`] brings the
 //! original back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
-use tracing::info;
+use tokio::time::Instant;
 
 use super::{
     Progress, admission, answer,
     decide::{Rest, Verdict},
     image,
     locks::Lock,
-    look::observe,
-    marker::{Marker, RunState},
+    look::{networks, observe},
+    marker::{Marker, RunState, names},
     outcome::{Cause, Ending, Failure, Incarnation, Outcome, Request, Rollback, Step},
     planning, reach,
+    running::{Cancelled, Running},
     setback::{Attempt, Setback},
     verify,
 };
@@ -28,8 +29,6 @@ use crate::{
 
 /// One upgrade under way.
 pub(super) struct Transaction<'a> {
-    /// Its ID, in the marker and in every log line.
-    pub id: String,
     pub engine: &'a dyn Engine,
     pub request: &'a Request,
     /// Is to be of every name and ID that the container has meanwhile.
@@ -54,9 +53,12 @@ impl Transaction<'_> {
         // Before the pull: afterwards, the old image may be gone.
         let old_image = self.old_image(&before).await?;
         let (reference, new_image) = self.pull(&before).await?;
-        // The pull may have taken long, and its owner may have changed the container meanwhile.
+        // The pull may have taken long, and its owner may have changed the container meanwhile. From
+        // here on, nobody does.
+        if !self.request.dry_run {
+            self.isolate(&before);
+        }
         let original = admission::admit(self.engine, id).await?;
-        self.lock.extend(&original.name);
         self.announce(Step::Plan, &original.name);
         let images = planning::Images {
             old: old_image.as_ref(),
@@ -73,7 +75,7 @@ impl Transaction<'_> {
             let unchanged = answer::unchanged(&original, plan, &reference);
             return Ok(Ending::Upgraded(unchanged));
         }
-        let marker = Marker::new(&self.id, &original, self.request, &plan);
+        let marker = Marker::new(&self.running().transaction, &original, self.request, &plan);
         let attempt = Attempt {
             engine: self.engine,
             original: &original,
@@ -81,18 +83,10 @@ impl Transaction<'_> {
         };
         let replacement = self.create(&attempt, &plan, &new_image).await?;
         self.lock.extend(&replacement.id);
-        let began = Instant::now();
         match self.replace(&marker, &replacement.id).await {
             Ok(downtime) => {
                 let (running, moved) = self.look_again(&original, &replacement.id).await;
                 self.commit(&attempt, &replacement.id).await?;
-                info!(
-                    transaction = self.id,
-                    name = marker.original.name,
-                    downtime_ms = u64::try_from(downtime.as_millis()).unwrap_or(u64::MAX),
-                    elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-                    "upgraded"
-                );
                 Ok(Ending::Upgraded(Outcome {
                     current: Incarnation {
                         id: replacement.id,
@@ -107,16 +101,39 @@ impl Transaction<'_> {
                     warnings: [answer::warnings(plan), replacement.warnings, moved].concat(),
                 }))
             }
-            Err(setback) => Err(attempt.roll_back(Some(replacement.id), setback).await),
+            Err(setback) => Err(self
+                .roll_back(&attempt, Some(replacement.id), setback)
+                .await),
         }
+    }
+
+    /// What others see of it.
+    fn running(&self) -> &Running {
+        &self.lock.running
+    }
+
+    /// Keeps other clients from the container, and from the names that the steps give.
+    fn isolate(&self, original: &Container) {
+        let [new, old] = names(&original.name);
+        for name in [&original.name, &new, &old] {
+            self.lock.extend(name);
+        }
+        self.running().isolate(networks(&original.document));
     }
 
     async fn pull(&self, original: &Container) -> Result<(String, Value), Failure> {
         self.announce(Step::Pull, &original.name);
         let asked = self.request.patch.get("Image").and_then(Value::as_str);
         let reference = asked.unwrap_or(&original.image).to_owned();
-        let image = image::obtain(self.engine, &reference, self.request, self.progress).await?;
-        Ok((reference, image))
+        let image = image::obtain(self.engine, &reference, self.request, self.progress);
+        match self.interruptible(image).await {
+            Ok(image) => Ok((reference, image?)),
+            Err(cancelled) => Err(Failure::untouched(
+                Cause::Failed,
+                Step::Pull,
+                format!("upgrade of {}: {cancelled}", original.name),
+            )),
+        }
     }
 
     /// The original's image; `None` where it is gone.
@@ -125,6 +142,15 @@ impl Transaction<'_> {
             Ok(image) => Ok(Some(image)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(Failure::of_engine(Step::Plan, &error)),
+        }
+    }
+
+    /// Does what may be broken off anywhere.
+    async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T, Cancelled> {
+        tokio::select! {
+            biased;
+            cancelled = self.running().cancelled() => Err(cancelled),
+            done = work => Ok(done),
         }
     }
 
@@ -165,12 +191,17 @@ impl Transaction<'_> {
             Err(error) => return Err(self.undo_create(attempt, None, &error).await),
         };
         match self.complete(&created.id, plan, new_image).await {
-            Ok(()) => Ok(Replacement {
-                id: created.id,
-                warnings: created.warnings,
-            }),
-            Err(error) => Err(self.undo_create(attempt, Some(created.id), &error).await),
+            Ok(()) => {}
+            Err(error) => return Err(self.undo_create(attempt, Some(created.id), &error).await),
         }
+        if let Err(cancelled) = self.running().check() {
+            let setback = Setback::cancelled(Step::Create, cancelled);
+            return Err(self.roll_back(attempt, Some(created.id), setback).await);
+        }
+        Ok(Replacement {
+            id: created.id,
+            warnings: created.warnings,
+        })
     }
 
     async fn complete(&self, id: &str, plan: &Plan, new_image: &Value) -> Result<(), EngineError> {
@@ -194,7 +225,7 @@ impl Transaction<'_> {
         error: &EngineError,
     ) -> Failure {
         let setback = Setback::of(Step::Create, error);
-        let failure = attempt.roll_back(replacement, setback).await;
+        let failure = self.roll_back(attempt, replacement, setback).await;
         match (failure.rollback, error) {
             (Rollback::NotNeeded, error) => Failure {
                 cause: error.into(),
@@ -202,6 +233,16 @@ impl Transaction<'_> {
             },
             _ => failure,
         }
+    }
+
+    async fn roll_back(
+        &self,
+        attempt: &Attempt<'_>,
+        replacement: Option<String>,
+        setback: Setback,
+    ) -> Failure {
+        self.running().begin_rollback();
+        attempt.roll_back(replacement, setback).await
     }
 
     /// Disarm, stop, park, rename, start, verify; returns the downtime.
@@ -219,8 +260,7 @@ impl Transaction<'_> {
                 timeout: Some(marker.stop_timeout),
                 ..self.request.stop.clone()
             };
-            let stop = self.engine.stop(&original.id, &options);
-            self.step(Step::Stop, marker, stop).await?;
+            self.stop(marker, &options).await?;
         }
         let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
         self.step(Step::Park, marker, park).await?;
@@ -240,20 +280,33 @@ impl Transaction<'_> {
         Ok(downtime)
     }
 
+    /// Stops the original. Whoever cancels does not have to wait for that: the way back does.
+    async fn stop(&self, marker: &Marker, options: &StopOptions) -> Result<(), Setback> {
+        self.announce(Step::Stop, &marker.original.name);
+        let stop = self.engine.stop(&marker.original.id, options);
+        match self.interruptible(stop).await {
+            Ok(stopped) => stopped.map_err(|error| Setback::of(Step::Stop, &error)),
+            Err(cancelled) => Err(Setback::cancelled(Step::Stop, cancelled)),
+        }
+    }
+
     async fn verify(&self, marker: &Marker, replacement: &str) -> Result<(), Setback> {
         self.announce(Step::Verify, &marker.original.name);
-        verify::verify(
+        let verified = verify::verify(
             self.engine,
             replacement,
             marker.monitor(),
             marker.healthy_deadline(),
-        )
-        .await
-        .map_err(|fault| Setback {
-            step: Step::Verify,
-            why: fault.to_string(),
-            may_still_stop: false,
-        })
+        );
+        match self.interruptible(verified).await {
+            Ok(verified) => verified.map_err(|fault| Setback {
+                step: Step::Verify,
+                why: fault.to_string(),
+                may_still_stop: false,
+                is_cancelled: false,
+            }),
+            Err(cancelled) => Err(Setback::cancelled(Step::Verify, cancelled)),
+        }
     }
 
     /// Whether the verified replacement runs, and what clients have to reach it by, where that is
@@ -275,8 +328,12 @@ impl Transaction<'_> {
 
     /// Deletes the parked original; a lost answer is looked into, not guessed at.
     async fn commit(&self, attempt: &Attempt<'_>, replacement: &str) -> Result<(), Failure> {
-        self.announce(Step::Commit, &attempt.marker.original.name);
         let replacement = Some(replacement.to_owned());
+        if let Err(cancelled) = self.running().begin_commit() {
+            let setback = Setback::cancelled(Step::Verify, cancelled);
+            return Err(self.roll_back(attempt, replacement, setback).await);
+        }
+        self.announce(Step::Commit, &attempt.marker.original.name);
         let reconciler = attempt.reconciler(replacement, Verdict::Passed);
         let settled = reconciler.run().await;
         if let Ok(settled) = &settled
@@ -290,23 +347,29 @@ impl Transaction<'_> {
                   replacement ended or was changed by somebody"
                 .to_owned(),
             may_still_stop: false,
+            is_cancelled: false,
         };
         Err(attempt.conclude(&setback, "", settled).await)
     }
 
     fn announce(&self, step: Step, name: &str) {
-        info!(transaction = self.id, name, %step, "step");
+        self.running().enter(step, name);
         (self.progress)(Progress::Step {
             step,
             name: name.to_owned(),
         });
     }
 
+    /// A step that is one call, which is let end: whether a call that is broken off happens is
+    /// unknown.
     async fn step<F>(&self, step: Step, marker: &Marker, call: F) -> Result<(), Setback>
     where
         F: Future<Output = Result<(), EngineError>>,
     {
         self.announce(step, &marker.original.name);
-        call.await.map_err(|error| Setback::of(step, &error))
+        call.await.map_err(|error| Setback::of(step, &error))?;
+        self.running()
+            .check()
+            .map_err(|cancelled| Setback::cancelled(step, cancelled))
     }
 }

@@ -5,6 +5,8 @@
     reason = "these comments are the help text, where backticks would be printed"
 )]
 
+use crate::cli::{engine, log};
+
 /// Listen for Docker clients and relay them to the engine.
 ///
 /// Docker clients talk to Refit as to dockerd: point DOCKER_HOST at one of the listeners.
@@ -25,15 +27,6 @@ pub(crate) struct Args {
     /// [env: REFIT_LISTEN]
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Vec<String>,
-
-    /// Address of the engine [default: $DOCKER_HOST, else unix:///var/run/docker.sock]
-    ///
-    /// unix:///absolute/path or tcp://host:port. DOCKER_HOST does not count where it is one of
-    /// our own listeners.
-    ///
-    /// [env: REFIT_ENGINE]
-    #[arg(long, value_name = "ADDRESS")]
-    pub(super) engine: Option<String>,
 
     /// Permissions of the sockets that we make, octal [default: 0660]
     ///
@@ -67,44 +60,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION")]
     pub(super) drain: Option<String>,
 
-    /// How long the engine may take to answer a call that does no long work [default: 60s]
-    ///
-    /// And how long a stop may take beyond its own timeout. A call that takes longer may have been
-    /// carried out all the same: Refit looks before it goes on.
-    ///
-    /// [env: REFIT_CALL_TIMEOUT]
-    #[arg(long, value_name = "DURATION")]
-    pub(super) call_timeout: Option<String>,
+    #[command(flatten)]
+    pub(super) engine: engine::Args,
 
-    /// How long create, start, remove and each line of a pull may take [default: 10m]
-    ///
-    /// [env: REFIT_WORK_TIMEOUT]
-    #[arg(long, value_name = "DURATION")]
-    pub(super) work_timeout: Option<String>,
-
-    /// How long an engine that goes away during an upgrade is waited for [default: 2m]
-    ///
-    /// After that the caller is told how things stand. Refit goes on by itself as soon as the
-    /// engine is back.
-    ///
-    /// [env: REFIT_RECONNECT_TIMEOUT]
-    #[arg(long, value_name = "DURATION")]
-    pub(super) reconnect_timeout: Option<String>,
-
-    /// Log format: text or json [default: text]
-    ///
-    /// [env: REFIT_LOG_FORMAT]
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) log_format: Option<String>,
-
-    /// Log level: error, warn, info, debug or trace [default: info]
-    ///
-    /// debug and trace are about Refit's own steps; libraries stay at info. Directives such as
-    /// "info,refit::relay=trace,hyper=debug" pick freely.
-    ///
-    /// [env: REFIT_LOG_LEVEL]
-    #[arg(long, value_name = "LEVEL")]
-    pub(super) log_level: Option<String>,
+    #[command(flatten)]
+    pub(super) log: log::Args,
 }
 
 /// What is no option's, at the end of `refit serve --help`.

@@ -2,11 +2,8 @@
 
 mod args;
 mod groups;
-mod log;
 mod settings;
 mod signals;
-mod sources;
-mod whose;
 
 use std::{env, io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
@@ -14,9 +11,9 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::sources::Surroundings;
 use crate::{
     api::Api,
-    engine::DockerEngine,
     relay::Relay,
     server::{self, BindError, Bound, Inherited, Server},
     upgrade::Upgrades,
@@ -24,7 +21,6 @@ use crate::{
 pub(super) use args::Args;
 use settings::Settings;
 use signals::{Ended, Signals};
-use sources::Surroundings;
 
 /// Where groups are looked up. The binary is static, and so has no other name service; in an
 /// image FROM scratch the file is missing, and groups are numbers.
@@ -58,7 +54,7 @@ pub(super) fn main(args: Args) -> ExitCode {
             return ExitCode::from(super::USAGE);
         }
     };
-    log::start(settings.log_format, settings.log_filter.clone());
+    settings.log.start();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -82,7 +78,7 @@ pub(super) fn main(args: Args) -> ExitCode {
 
 /// Binds, wires the layers together, and serves until a signal ends it.
 async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<Ended> {
-    info!(version = env!("CARGO_PKG_VERSION"), engine = %settings.engine, "refit");
+    info!(version = env!("CARGO_PKG_VERSION"), engine = %settings.engine.address, "refit");
     // First of all, so that a signal finds us prepared from here on.
     let mut signals = Signals::new()?;
     let shutdown = CancellationToken::new();
@@ -95,10 +91,10 @@ async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<
 
 /// Puts the layers together, from the bottom up.
 fn wire(bound: Vec<Bound>, settings: Settings) -> io::Result<Server<Relay, Upgrades>> {
-    let engine = Arc::new(DockerEngine::new(settings.engine.clone(), settings.limits));
+    let engine = Arc::new(settings.engine.engine());
     let upgrades = Arc::new(Upgrades::new(engine));
     let api = Api::new(Arc::clone(&upgrades));
-    let relay = Relay::new(settings.engine, api)?;
+    let relay = Relay::new(settings.engine.address, api)?;
     Ok(Server {
         bound,
         serve: Arc::new(relay),

@@ -2,20 +2,19 @@
 
 use std::time::Duration;
 
-use super::{
-    args::Args,
-    groups,
-    log::{self, Format},
-    sources::{Mistakes, Name, Reader, Surroundings},
-    whose::same_socket,
-};
+use super::{args::Args, groups};
 use crate::{
-    engine::{Address, Limits},
+    cli::{
+        engine::{self, duration},
+        log,
+        sources::{Mistakes, Name, Reader, Surroundings},
+        whose::same_socket,
+    },
+    engine::Address,
     server::SocketAccess,
 };
 
 const DEFAULT_LISTEN: &str = "/run/refit/docker.sock";
-const DEFAULT_ENGINE: &str = "/var/run/docker.sock";
 const DEFAULT_MODE: u32 = 0o660;
 const DEFAULT_DRAIN: Duration = Duration::from_secs(60);
 
@@ -25,10 +24,6 @@ const LONGEST_PATH: usize = 107;
 const LISTEN: Name = Name {
     option: "--listen",
     variable: "REFIT_LISTEN",
-};
-const ENGINE: Name = Name {
-    option: "--engine",
-    variable: "REFIT_ENGINE",
 };
 const MODE: Name = Name {
     option: "--socket-mode",
@@ -42,28 +37,7 @@ const DRAIN: Name = Name {
     option: "--drain",
     variable: "REFIT_DRAIN",
 };
-const CALL: Name = Name {
-    option: "--call-timeout",
-    variable: "REFIT_CALL_TIMEOUT",
-};
-const WORK: Name = Name {
-    option: "--work-timeout",
-    variable: "REFIT_WORK_TIMEOUT",
-};
-const RECONNECT: Name = Name {
-    option: "--reconnect-timeout",
-    variable: "REFIT_RECONNECT_TIMEOUT",
-};
-const FORMAT: Name = Name {
-    option: "--log-format",
-    variable: "REFIT_LOG_FORMAT",
-};
-const LEVEL: Name = Name {
-    option: "--log-level",
-    variable: "REFIT_LOG_LEVEL",
-};
 const INSECURE_TCP: &str = "REFIT_INSECURE_TCP";
-const DOCKER_HOST: &str = "DOCKER_HOST";
 const LISTEN_FDS: &str = "LISTEN_FDS";
 
 /// Checked settings of a server.
@@ -72,17 +46,13 @@ pub(super) struct Settings {
     /// The addresses to bind, no two the same, none the engine's. Empty only where sockets are
     /// handed over.
     pub(super) listen: Vec<Address>,
-    /// Where the engine is.
-    pub(super) engine: Address,
+    /// Where the engine is, and how long it may take.
+    pub(super) engine: engine::Settings,
     /// Who may connect to the sockets that we make.
     pub(super) access: SocketAccess,
     /// How long a shutdown waits for transactions.
     pub(super) drain: Duration,
-    /// How long the engine may take.
-    pub(super) limits: Limits,
-    pub(super) log_format: Format,
-    /// In the syntax of `tracing`'s directives.
-    pub(super) log_filter: String,
+    pub(super) log: log::Settings,
 }
 
 /// A listener: an address that is asked for, or one that was handed over.
@@ -107,19 +77,18 @@ impl Settings {
             .collect();
         let allowed = insecure_tcp(&mut reader, args.insecure_tcp);
         check_listeners(&mut reader, &listeners, allowed);
-        let engine = engine(&mut reader, args.engine, &listeners);
+        let engine = engine::Settings::read(&mut reader, args.engine, &|address| {
+            let mut ours = listeners.iter();
+            let ours = ours.find(|ours| same_socket(&ours.address, address))?;
+            Some((ours.origin, ours.address.to_string()))
+        });
 
         let mode = reader.read(args.socket_mode, MODE, socket_mode);
         let group = reader.read(args.socket_group, GROUP, |text| {
             groups::named(text, around.group_file)
         });
         let drain = reader.read(args.drain, DRAIN, duration);
-        let call = reader.read(args.call_timeout, CALL, timeout);
-        let work = reader.read(args.work_timeout, WORK, timeout);
-        let reconnect = reader.read(args.reconnect_timeout, RECONNECT, timeout);
-        let format = reader.read(args.log_format, FORMAT, log::format);
-        let level = reader.read(args.log_level, LEVEL, log::filter);
-        let usual = Limits::default();
+        let log = log::Settings::read(&mut reader, args.log);
 
         reader.finish(Self {
             listen: listeners
@@ -133,13 +102,7 @@ impl Settings {
                 group: group.unwrap_or_else(|| groups::default(around.group_file)),
             },
             drain: drain.unwrap_or(DEFAULT_DRAIN),
-            limits: Limits {
-                call: call.unwrap_or(usual.call),
-                work: work.unwrap_or(usual.work),
-                reconnect: reconnect.unwrap_or(usual.reconnect),
-            },
-            log_format: format.unwrap_or(Format::Text),
-            log_filter: level.unwrap_or_else(|| "info".to_owned()),
+            log,
         })
     }
 }
@@ -223,32 +186,6 @@ fn check_listeners(reader: &mut Reader<'_>, listeners: &[Listener], insecure_tcp
     }
 }
 
-/// Where the engine is, which is never where we listen.
-fn engine(reader: &mut Reader<'_>, option: Option<String>, listeners: &[Listener]) -> Address {
-    let ours = |address: &Address| listeners.iter().find(|l| same_socket(&l.address, address));
-    let mut engine = Address::Unix(DEFAULT_ENGINE.into());
-    let given = reader
-        .given(option, ENGINE)
-        .or_else(|| reader.variable(DOCKER_HOST));
-    if let Some(given) = given {
-        let Some(address) = reader.parse(&given, str::parse::<Address>) else {
-            return engine;
-        };
-        // A DOCKER_HOST that is ours is meant for the clients around us: they reach the engine
-        // through us.
-        if given.origin != DOCKER_HOST || ours(&address).is_none() {
-            engine = address;
-        }
-    }
-    if let Some(listener) = ours(&engine) {
-        reader.mistake(
-            listener.origin,
-            format!("{} is the engine's own socket ({engine})", listener.address),
-        );
-    }
-    engine
-}
-
 /// Reads permission bits: `0660`, `660` or `0o660`.
 fn socket_mode(text: &str) -> Result<u32, String> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
@@ -257,24 +194,6 @@ fn socket_mode(text: &str) -> Result<u32, String> {
         _ => Err(format!(
             "\"{text}\" is not a mode: octal permissions such as 0660 are expected"
         )),
-    }
-}
-
-/// Reads `60s`, `2m`, `500ms`, or a number of seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    humantime::parse_duration(text).map_err(|error| {
-        format!("\"{text}\" is not a duration: 60s, 2m, 500ms or seconds are expected ({error})")
-    })
-}
-
-/// Reads a bound on what the engine may take: a [`duration`], and not none at all.
-fn timeout(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("no time at all is no bound: nothing could succeed".to_owned()),
-        limit => Ok(limit),
     }
 }
 

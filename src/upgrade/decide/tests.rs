@@ -27,6 +27,7 @@ fn marker(run_state: RunState) -> Marker {
         transaction: "t".to_owned(),
         leader: "1".repeat(64),
         deadline: 0,
+        owner: None,
         original: Original {
             id: "1".repeat(64),
             name: NAME.to_owned(),

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ffi::OsString, path::PathBuf};
 
 use super::*;
-use crate::server::Group;
+use crate::{engine::Limits, server::Group};
 
 /// The surroundings of a test: variables, a file of groups, sockets that were handed over.
 #[derive(Default)]
@@ -62,15 +62,19 @@ fn without_arguments_everything_has_a_default() {
     let settings = Around::default().settings(Args::default());
     let expected = Settings {
         listen: vec![address("unix:///run/refit/docker.sock")],
-        engine: address("unix:///var/run/docker.sock"),
+        engine: engine::Settings {
+            address: address("unix:///var/run/docker.sock"),
+            limits: Limits::default(),
+        },
         access: SocketAccess {
             mode: 0o660,
             group: Group::Own,
         },
         drain: Duration::from_secs(60),
-        limits: Limits::default(),
-        log_format: Format::Text,
-        log_filter: "info".to_owned(),
+        log: log::Settings {
+            format: log::Format::Text,
+            filter: "info".to_owned(),
+        },
     };
     assert_eq!(settings, expected);
 }
@@ -90,7 +94,7 @@ fn an_option_wins_over_its_variable() {
         [address("unix:///v1.sock"), address("unix:///v2.sock")]
     );
     assert_eq!(settings.drain, Duration::from_secs(120));
-    assert_eq!(settings.limits.call, Duration::from_millis(1500));
+    assert_eq!(settings.engine.limits.call, Duration::from_millis(1500));
     assert_eq!(settings.access.mode, 0o600);
     let settings = around.settings(Args {
         drain: Some("90".to_owned()),
@@ -116,7 +120,7 @@ fn docker_host_is_the_engine_unless_it_is_ours() {
     ] {
         let around = Around::with(&[("DOCKER_HOST", docker_host)]);
         let settings = around.settings(Args::default());
-        assert_eq!(settings.engine, address(engine), "{docker_host}");
+        assert_eq!(settings.engine.address, address(engine), "{docker_host}");
     }
 }
 
@@ -140,7 +144,10 @@ fn the_engines_own_socket_is_refused() {
 #[test]
 fn a_mistaken_engine_is_told_once() {
     let mistakes = Around::default().mistakes(Args {
-        engine: Some("nonsense".to_owned()),
+        engine: engine::Args {
+            engine: Some("nonsense".to_owned()),
+            ..engine::Args::default()
+        },
         ..listen(&["unix:///var/run/docker.sock"])
     });
     assert!(mistakes.starts_with("refit: there is a mistake in the arguments:\n  --engine: "));
@@ -256,7 +263,10 @@ fn a_variable_that_is_not_text_is_a_mistake() {
 #[test]
 fn a_bound_of_no_time_is_a_mistake() {
     let arguments = Args {
-        call_timeout: Some("0s".to_owned()),
+        engine: engine::Args {
+            call_timeout: Some("0s".to_owned()),
+            ..engine::Args::default()
+        },
         ..listen(&["unix:///a.sock"])
     };
     let mistakes = Around::default().mistakes(arguments);

@@ -1,11 +1,81 @@
 //! Logs: what is written, and how. They go to stderr; stdout is for answers.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of `Args` are the help text, where backticks would be printed"
+)]
+
 use std::{
     env,
     io::{self, IsTerminal},
 };
 
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use super::sources::{Name, Reader};
+
+const FORMAT: Name = Name {
+    option: "--log-format",
+    variable: "REFIT_LOG_FORMAT",
+};
+const LEVEL: Name = Name {
+    option: "--log-level",
+    variable: "REFIT_LOG_LEVEL",
+};
+
+/// What may be typed.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
+pub(super) struct Args {
+    /// Log format: text or json [default: text]
+    ///
+    /// [env: REFIT_LOG_FORMAT]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) log_format: Option<String>,
+
+    /// Log level: error, warn, info, debug or trace [default: info]
+    ///
+    /// debug and trace are about Refit's own steps; libraries stay at info. Directives such as
+    /// "info,refit::relay=trace,hyper=debug" pick freely.
+    ///
+    /// [env: REFIT_LOG_LEVEL]
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+}
+
+/// What was meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) format: Format,
+    /// In the syntax of `tracing`'s directives.
+    pub(super) filter: String,
+}
+
+impl Settings {
+    /// Reads both; mistakes are on the reader's list.
+    pub(super) fn read(reader: &mut Reader<'_>, args: Args) -> Self {
+        let format = reader.read(args.log_format, FORMAT, format);
+        let filter = reader.read(args.log_level, LEVEL, filter);
+        Self {
+            format: format.unwrap_or(Format::Text),
+            filter: filter.unwrap_or_else(|| "info".to_owned()),
+        }
+    }
+
+    /// Starts logging.
+    pub(super) fn start(&self) {
+        let filter = EnvFilter::builder()
+            .with_default_directive(LevelFilter::INFO.into())
+            .parse_lossy(&self.filter);
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr);
+        match self.format {
+            Format::Text => lines.with_ansi(colours()).init(),
+            Format::Json => lines.json().flatten_event(true).init(),
+        }
+    }
+}
 
 /// How a line of log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +87,7 @@ pub(super) enum Format {
 }
 
 /// Reads `text` or `json`.
-pub(super) fn format(text: &str) -> Result<Format, String> {
+fn format(text: &str) -> Result<Format, String> {
     match text {
         "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
@@ -31,7 +101,7 @@ pub(super) fn format(text: &str) -> Result<Format, String> {
 ///
 /// A single word must be a level. As a directive it would be a target's name, so that a typing
 /// mistake would silence the log instead of being told.
-pub(super) fn filter(text: &str) -> Result<String, String> {
+fn filter(text: &str) -> Result<String, String> {
     if text.contains(['=', ',', '[']) {
         return match EnvFilter::builder().parse(text) {
             Ok(_) => Ok(text.to_owned()),
@@ -50,20 +120,6 @@ pub(super) fn filter(text: &str) -> Result<String, String> {
         "debug" | "trace" => format!("info,refit={level}"),
         _ => (*level).to_owned(),
     })
-}
-
-/// Starts logging, with a filter that [`filter`] has read.
-pub(super) fn start(format: Format, filter: String) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse_lossy(filter);
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    match format {
-        Format::Text => lines.with_ansi(colours()).init(),
-        Format::Json => lines.json().flatten_event(true).init(),
-    }
 }
 
 /// Whether a person reads the log who did not ask for plain text (<https://no-color.org>).

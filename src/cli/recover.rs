@@ -1,0 +1,87 @@
+//! `refit recover`: brings unfinished upgrades to their end, by hand.
+
+use std::{env, path::Path, process::ExitCode, sync::Arc};
+
+use tokio::runtime::Runtime;
+
+use super::{
+    UNAVAILABLE, USAGE, engine, log,
+    sources::{Reader, Surroundings},
+};
+use crate::upgrade::{Recovered, Recovery, Upgrades};
+
+/// Finish or take back the upgrades that were left unfinished
+///
+/// `refit serve` does this by itself before it listens. By hand it serves where no Refit is to run any
+/// more, or to see how things stand. Upgrades that another process is working on are left to it.
+///
+/// Prints a line for each unfinished upgrade. Exit codes: 0 nothing is left unfinished; 1 something is;
+/// 69 the engine cannot be reached.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Args {
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    engine: engine::Args,
+
+    #[command(flatten)]
+    log: log::Args,
+}
+
+/// Runs `refit recover`.
+pub(super) fn main(args: Args) -> ExitCode {
+    let around = Surroundings {
+        variable: &|name| env::var_os(name),
+        group_file: Path::new(""),
+        inherited: &[],
+        refused: &[],
+    };
+    let mut reader = Reader::new(&around);
+    let engine = engine::Settings::read(&mut reader, args.engine, &|_| None);
+    let log = log::Settings::read(&mut reader, args.log);
+    let (engine, log) = match reader.finish((engine, log)) {
+        Ok(settings) => settings,
+        Err(mistakes) => {
+            eprintln!("{mistakes}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    log.start();
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("refit: can't start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let upgrades = Upgrades::new(Arc::new(engine.engine()));
+    match runtime.block_on(upgrades.recover_once(args.dry_run)) {
+        Ok(recoveries) => tell(&recoveries),
+        Err(error) => {
+            eprintln!("refit: {error}");
+            ExitCode::from(UNAVAILABLE)
+        }
+    }
+}
+
+/// Prints what was found; the exit code.
+fn tell(recoveries: &[Recovery]) -> ExitCode {
+    if recoveries.is_empty() {
+        println!("nothing is unfinished");
+    }
+    for Recovery { name, ending, .. } in recoveries {
+        println!("{name}: {ending}");
+    }
+    let is_finished =
+        |ending: &Recovered| matches!(ending, Recovered::Committed | Recovered::RolledBack);
+    if recoveries
+        .iter()
+        .all(|recovery| is_finished(&recovery.ending))
+    {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,219 @@
+//! What happened to a container: the upgrade under way, or how the last one ended; and its
+//! cancellation.
+//!
+//! An upgrade that succeeded is known from the marker. One that failed left no marker behind: it is
+//! remembered by the process that ran it.
+
+use std::time::Duration;
+
+use dashmap::DashMap;
+
+use super::{
+    Upgrades, admission,
+    look::{existing, observe},
+    marker::{self, Generation, Marker},
+    outcome::{Cause, Ending, Failure, Incarnation, Step},
+    running::{Direction, Running},
+};
+use crate::engine::{Container, EngineError};
+
+/// How many failures are remembered at most.
+const FAILURES: usize = 1000;
+
+/// What is known of a container's last upgrade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// It is under way.
+    Running {
+        /// The ID of the transaction.
+        transaction: String,
+        /// The name of the container.
+        name: String,
+        /// The step that was begun last.
+        step: Step,
+        /// Which way it goes.
+        direction: Direction,
+        /// Since it began.
+        elapsed: Duration,
+        /// Since the step began.
+        step_elapsed: Duration,
+    },
+    /// It was committed.
+    Upgraded {
+        /// The ID of the transaction.
+        transaction: String,
+        /// The name of the container.
+        name: String,
+        /// The container.
+        current: Incarnation,
+        /// Those that had its name before, the latest first.
+        previous: Vec<Incarnation>,
+    },
+    /// It failed, or was cancelled.
+    Failed(Ended),
+    /// Another process works on it, or left it unfinished.
+    Unfinished {
+        /// The ID of the transaction.
+        transaction: String,
+        /// The name that the container is to have in the end.
+        name: String,
+        /// The ID of the original.
+        original: String,
+        /// The ID of the replacement.
+        replacement: String,
+    },
+}
+
+/// An upgrade that failed or was cancelled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The ID of the transaction.
+    pub transaction: String,
+    /// The name of the container.
+    pub name: String,
+    /// Why it ended, and what became of the original, as its own caller is told.
+    pub failure: Failure,
+}
+
+/// How upgrades failed, by the ID of the container that is still there.
+#[derive(Debug, Default)]
+pub(super) struct Failures(DashMap<String, Ended>);
+
+impl Failures {
+    /// Remembers how an upgrade of the container of this ID ended, if it failed.
+    pub fn remember(&self, id: &str, running: &Running, result: &Result<Ending, Failure>) {
+        let Err(failure) = result else {
+            self.0.remove(id);
+            return;
+        };
+        if self.0.len() >= FAILURES {
+            self.0.clear();
+        }
+        let ended = Ended::of(running, failure.clone());
+        self.0.insert(id.to_owned(), ended);
+    }
+
+    fn of(&self, id: &str) -> Option<Ended> {
+        self.0.get(id).map(|ended| ended.clone())
+    }
+}
+
+impl Ended {
+    fn of(running: &Running, failure: Failure) -> Self {
+        Self {
+            transaction: running.transaction.clone(),
+            name: running.stage().name,
+            failure,
+        }
+    }
+}
+
+impl Report {
+    fn running(running: &Running) -> Self {
+        let stage = running.stage();
+        Self::Running {
+            transaction: running.transaction.clone(),
+            name: stage.name,
+            step: stage.step,
+            direction: stage.direction,
+            elapsed: running.began.elapsed(),
+            step_elapsed: stage.since.elapsed(),
+        }
+    }
+
+    fn unfinished(marker: Marker, replacement: String) -> Self {
+        Self::Unfinished {
+            transaction: marker.transaction,
+            name: marker.original.name,
+            original: marker.original.id,
+            replacement,
+        }
+    }
+
+    fn upgraded(container: Container, marker: Marker) -> Self {
+        Self::Upgraded {
+            previous: Generation::before(&container)
+                .into_iter()
+                .map(Generation::into_incarnation)
+                .collect(),
+            transaction: marker.transaction,
+            name: container.name,
+            current: Incarnation {
+                id: container.id,
+                image: container.image,
+                image_id: container.image_id,
+            },
+        }
+    }
+}
+
+impl Upgrades {
+    /// What is known of the last upgrade of the container that `reference` names.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`Cause::NotFound`] if there is no such container, or none that is known.
+    pub async fn report(&self, reference: &str) -> Result<Report, Failure> {
+        let shared = &self.shared;
+        if let Some(running) = shared.isolation.0.find(reference) {
+            return Ok(Report::running(&running));
+        }
+        let engine = shared.engine.as_ref();
+        let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
+        let id = admission::resolve(engine, reference).await?;
+        let container = observe(engine, &id).await.map_err(failed)?;
+        if let Some(running) = shared.isolation.0.find(&id) {
+            return Ok(Report::running(&running));
+        }
+        let marker = Marker::of(&container);
+        if let Some(marker) = &marker
+            && existing(engine, &marker.original.id)
+                .await
+                .map_err(failed)?
+                .is_some()
+        {
+            return Ok(Report::unfinished(marker.clone(), container.id));
+        }
+        let [new, _] = marker::names(&container.name);
+        let replacement = existing(engine, &new).await.map_err(failed)?;
+        if let Some(replacement) = replacement
+            && let Some(marker) = Marker::of(&replacement)
+        {
+            return Ok(Report::unfinished(marker, replacement.id));
+        }
+        if let Some(ended) = shared.failures.of(&id) {
+            return Ok(Report::Failed(ended));
+        }
+        let name = container.name.clone();
+        marker
+            .map(|marker| Report::upgraded(container, marker))
+            .ok_or_else(|| {
+                let message = format!("no upgrade of {name} is known");
+                Failure::untouched(Cause::NotFound, Step::Lock, message)
+            })
+    }
+
+    /// Cancels the upgrade under way of the container that `reference` names, and waits until the
+    /// original is back.
+    ///
+    /// # Errors
+    /// [`Failure`]: [`Cause::NotFound`] if none is under way, [`Cause::Conflict`] if it commits, or
+    /// came to its end by itself meanwhile.
+    pub async fn cancel(&self, reference: &str) -> Result<Ended, Failure> {
+        let shared = &self.shared;
+        let mut running = shared.isolation.0.find(reference);
+        if running.is_none() {
+            let id = admission::resolve(shared.engine.as_ref(), reference).await?;
+            running = shared.isolation.0.find(&id);
+        }
+        let running = running.ok_or_else(|| {
+            let message = format!("no upgrade of {reference} is under way");
+            Failure::untouched(Cause::NotFound, Step::Lock, message)
+        })?;
+        running.cancel()?;
+        let failure = running.ended().await.ok_or_else(|| {
+            let message = format!("the upgrade of {reference} ended before it was cancelled");
+            Failure::untouched(Cause::Conflict, Step::Commit, message)
+        })?;
+        Ok(Ended::of(&running, failure))
+    }
+}

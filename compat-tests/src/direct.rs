@@ -1,9 +1,10 @@
-//! What is asked of the engine very often: without the docker CLI, whose start takes longer than
-//! the engine's answer.
+//! What is asked very often, or of another than the engine: without the docker CLI, whose start
+//! takes longer than the engine's answer.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::net::UnixStream,
+    path::Path,
 };
 
 use serde_json::Value;
@@ -36,23 +37,35 @@ impl Scenario {
         }
     }
 
-    /// One request without a body, in HTTP/1.0: the answer ends with its connection.
+    /// One request of the engine, without a body.
     pub fn ask(&self, method: &str, path: &str) -> Answer {
-        let engine = self.engine();
-        let socket = engine.strip_prefix("unix://").expect("a socket");
-        let mut stream = UnixStream::connect(socket).expect("the engine");
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: docker\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("ask");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        Answer {
-            status: status.expect("a status"),
-            text: text.to_owned(),
-        }
+        exchange(&self.engine_socket(), method, path, "")
+            .expect("the engine")
+            .expect("an answer")
     }
+}
+
+/// One request at a socket, in HTTP/1.0: the answer ends with its connection. `None`: the
+/// connection ended without one.
+///
+/// # Errors
+/// No connection could be had, or it broke.
+pub fn exchange(socket: &Path, method: &str, path: &str, body: &str) -> io::Result<Option<Answer>> {
+    let mut stream = UnixStream::connect(socket)?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let Some((head, text)) = answer.split_once("\r\n\r\n") else {
+        return Ok(None);
+    };
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Ok(Some(Answer {
+        status: status.expect("a status"),
+        text: text.to_owned(),
+    }))
 }

@@ -12,12 +12,13 @@
 
 pub mod direct;
 pub mod images;
+pub mod process;
 pub mod rows;
 pub mod same;
 
 use std::{
-    env, fs,
-    io::{BufRead, BufReader, Write},
+    env,
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -26,6 +27,8 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use process::Refit;
 
 /// How long anything may take here.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,7 +46,7 @@ pub fn variable(name: &str) -> String {
 pub struct Scenario {
     name: String,
     folder: TempDir,
-    refit: Option<Child>,
+    refit: Option<Refit>,
 }
 
 /// An HTTP answer.
@@ -87,23 +90,35 @@ impl Answer {
 impl Scenario {
     /// A scenario of this name, with a running Refit.
     pub fn new(name: &str) -> Self {
+        let mut scenario = Self::without_refit(name);
+        scenario.start_refit();
+        scenario
+    }
+
+    /// A scenario of this name, whose Refit is yet to be started.
+    pub fn without_refit(name: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("refit-")
             .tempdir()
             .expect("a folder");
-        let mut scenario = Self {
+        let scenario = Self {
             name: name.to_owned(),
             folder,
             refit: None,
         };
         scenario.clean();
-        scenario.start_refit();
         scenario
     }
 
     /// The engine's own address.
     pub fn engine(&self) -> String {
         variable("REFIT_ENGINE")
+    }
+
+    /// The engine's socket.
+    pub fn engine_socket(&self) -> PathBuf {
+        let engine = self.engine();
+        PathBuf::from(engine.strip_prefix("unix://").expect("a socket"))
     }
 
     /// Refit's address.
@@ -137,46 +152,21 @@ impl Scenario {
 
     /// As [`Scenario::start_refit`], with another address of the engine.
     pub fn start_refit_at(&mut self, engine: &str) {
-        let mut child = Command::new(variable("REFIT_BIN"))
-            .args(["serve", "--listen", &self.refit(), "--engine", engine])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start refit");
-        let mut log = BufReader::new(child.stderr.take().expect("its log"));
-        let mut read = String::new();
-        while !read.contains("listening") {
-            let before = read.len();
-            log.read_line(&mut read).expect("read its log");
-            assert!(read.len() > before, "refit ended: {read}");
-        }
-        // Goes on reading, so that a full pipe stops nobody; shown where a test fails.
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                eprintln!("refit: {line}");
-            }
-        });
-        self.refit = Some(child);
+        // Shown where a test fails.
+        let tell = |line: &str| eprintln!("refit: {line}");
+        let (refit, listening) = Refit::spawn(&self.refit(), engine, &[], tell);
+        assert!(listening.wait(), "refit ended");
+        self.refit = Some(refit);
     }
 
     /// Ends Refit by SIGKILL.
     pub fn kill_refit(&mut self) {
-        if let Some(mut refit) = self.refit.take() {
-            refit.kill().expect("kill refit");
-            refit.wait().expect("reap refit");
-        }
+        self.refit = None;
     }
 
     /// How much memory Refit takes, in bytes.
     pub fn memory_of_refit(&self) -> u64 {
-        let refit = self.refit.as_ref().expect("a running refit");
-        let path = format!("/proc/{}/status", refit.id());
-        let status = fs::read_to_string(path).expect("its status");
-        let resident = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|size| size.trim().strip_suffix(" kB"));
-        let size: Option<u64> = resident.and_then(|size| size.parse().ok());
-        size.expect("a size") << 10
+        self.refit.as_ref().expect("a running refit").memory()
     }
 
     /// Runs `docker` against the engine; it must succeed. Returns its output without the last
@@ -328,10 +318,7 @@ impl Scenario {
 
 impl Drop for Scenario {
     fn drop(&mut self) {
-        if let Some(mut refit) = self.refit.take() {
-            drop(refit.kill());
-            drop(refit.wait());
-        }
+        self.kill_refit();
         self.clean();
     }
 }

@@ -1,0 +1,219 @@
+//! Real faults: every call that Refit makes of a real engine during an upgrade meets every fault,
+//! while a client writes to the container; afterwards the invariants of the transaction must hold
+//! ([`check`]).
+//!
+//! Between Refit and the engine stands an [`injector`]. A run without a fault counts the calls; then
+//! each call in turn is refused, loses its connection or its answer, hangs, or is met by the SIGKILL
+//! of Refit or of dockerd, before the engine hears of it and after it has answered. A call that changes
+//! nothing meets each kind of fault once: whether the engine heard of it makes no difference. Where
+//! Refit or dockerd was killed, it is started again.
+//!
+//! The container is a Redis that writes every command to its disk before it acknowledges it
+//! ([`writer`]); it changes to and fro between two releases. Where the upgrade is to be rolled back,
+//! the replacement takes writes, too, until its health check has failed: the original must have them.
+//!
+//! Cases run side by side, each [`lane`] on a container of its own.
+
+mod calls;
+mod check;
+mod engine;
+mod fault;
+mod injector;
+mod lane;
+mod tally;
+mod writer;
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use calls::{Call, Place, ROLLED_BACK, Story, UPGRADED};
+use compat_tests::Scenario;
+use fault::{Fault, OF_CALLS, OF_DOCKERD, When};
+use lane::{Case, Lane, Replacement};
+use tally::Tally;
+
+/// How many lanes there are: what they wait for is mostly the engine.
+const LANES: u8 = 6;
+
+/// Of so many faults, one may meet no call.
+const UNMET: usize = 20;
+
+/// What is to be tried.
+struct Matrix {
+    name: &'static str,
+    replacement: Replacement,
+    story: Story,
+    faults: &'static [(Fault, &'static str)],
+    /// Which calls meet them.
+    meets: fn(&Call) -> bool,
+    lanes: u8,
+    policy: &'static str,
+}
+
+impl Matrix {
+    fn run(&self) {
+        let begin = Instant::now();
+        let scenario = Scenario::without_refit(self.name);
+        let network = scenario.named("net");
+        scenario.docker(&["network", "create", "--subnet", "10.212.7.0/24", &network]);
+        let lane = &|number| Lane::new(&scenario, number, self.policy);
+        let mut lanes: Vec<Lane> = thread::scope(|scope| {
+            let lanes = (0..self.lanes).map(|number| scope.spawn(move || lane(number)));
+            let lanes: Vec<_> = lanes.collect();
+            let lanes = lanes.into_iter();
+            lanes.map(|lane| lane.join().expect("a lane")).collect()
+        });
+        let cases = self.cases(&mut lanes[0]);
+        let tally = Mutex::new(Tally::new(self.story, self.faults));
+        let next = AtomicUsize::new(0);
+        let work = &|lane| self.work(lane, &cases, &next, &tally);
+        let written: usize = thread::scope(|scope| {
+            let lanes = lanes.iter_mut().map(|lane| scope.spawn(move || work(lane)));
+            let lanes: Vec<_> = lanes.collect();
+            let lanes = lanes.into_iter();
+            lanes.map(|lane| lane.join().expect("its cases")).sum()
+        });
+        let tally = tally.into_inner().expect("the tally");
+        println!(
+            "\n{} on Docker {}\n{tally}\n{written} acknowledged writes, each looked for; {:.0?}",
+            self.name,
+            engine::version(),
+            begin.elapsed()
+        );
+        self.conclude(&tally, &cases, written);
+    }
+
+    /// Counts the calls of the upgrade without a fault; every fault of each of them.
+    fn cases(&self, lane: &mut Lane) -> Vec<Case> {
+        // The first one is like no other: no marker stands there yet.
+        warm_up(lane);
+        let faultless = lane.run(Case {
+            replacement: self.replacement,
+            fault: None,
+        });
+        let (calls, problems) = (faultless.calls, faultless.problems);
+        assert!(problems.is_empty(), "{problems:#?}\n{}", faultless.log);
+        let changes: Vec<&str> = calls
+            .iter()
+            .filter(|call| !call.is_look())
+            .map(|call| call.verb)
+            .collect();
+        let story: Vec<&str> = self.story.iter().map(|(verb, _)| *verb).collect();
+        assert_eq!(changes, story, "{calls:#?}");
+        let met = calls.iter().filter(|call| (self.meets)(call));
+        met.flat_map(|call| {
+            let when = |when| !call.is_look() || when == When::Before;
+            let faults = self
+                .faults
+                .iter()
+                .filter(move |(fault, _)| when(fault.when));
+            faults.map(|(fault, _)| Case {
+                replacement: self.replacement,
+                fault: Some((call.place, *fault)),
+            })
+        })
+        .collect()
+    }
+
+    /// Runs cases until none is left; how many writes were acknowledged.
+    fn work(
+        &self,
+        lane: &mut Lane,
+        cases: &[Case],
+        next: &AtomicUsize,
+        tally: &Mutex<Tally>,
+    ) -> usize {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let trial = lane.run(*case);
+            tally.lock().expect("the tally").count(&trial);
+            if !trial.problems.is_empty() {
+                // What follows would be built on sand.
+                return lane.written();
+            }
+        }
+        let lost = lane.lost_in_all();
+        let mut tally = tally.lock().expect("the tally");
+        tally.violations.extend(lost);
+        lane.written()
+    }
+
+    fn conclude(&self, tally: &Tally, cases: &[Case], written: usize) {
+        let violations = tally.violations.join("\n");
+        assert!(violations.is_empty(), "{violations}");
+        assert_eq!(tally.cases() + tally.unmet(), cases.len());
+        assert!(tally.unmet() <= cases.len() / UNMET, "{}", tally.unmet());
+        assert!(written > cases.len(), "only {written} writes");
+        for changes in 0..self.story.len() {
+            let place = Place {
+                changes,
+                look: None,
+            };
+            assert!(
+                tally.cases_at(place) > 0,
+                "no case at {}",
+                place.name(self.story)
+            );
+        }
+    }
+}
+
+fn warm_up(lane: &mut Lane) {
+    let warm = lane.run(Case {
+        replacement: Replacement::Good,
+        fault: None,
+    });
+    assert!(
+        warm.problems.is_empty(),
+        "{:#?}\n{}",
+        warm.problems,
+        warm.log
+    );
+}
+
+#[test]
+fn every_call_of_an_upgrade_meets_every_fault() {
+    let matrix = Matrix {
+        name: "faults-upgraded",
+        replacement: Replacement::Good,
+        story: UPGRADED,
+        faults: &OF_CALLS,
+        meets: |_| true,
+        lanes: LANES,
+        policy: "on-failure:3",
+    };
+    matrix.run();
+}
+
+#[test]
+fn every_call_of_a_rollback_meets_every_fault() {
+    let matrix = Matrix {
+        name: "faults-rolled-back",
+        replacement: Replacement::Unhealthy,
+        story: ROLLED_BACK,
+        faults: &OF_CALLS,
+        meets: |_| true,
+        lanes: LANES,
+        policy: "on-failure:3",
+    };
+    matrix.run();
+}
+
+#[test]
+fn dockerd_is_killed_at_every_change_of_an_upgrade() {
+    let matrix = Matrix {
+        name: "faults-dockerd-upgraded",
+        replacement: Replacement::Good,
+        story: UPGRADED,
+        faults: &OF_DOCKERD,
+        meets: |call| !call.is_look(),
+        lanes: 1,
+        policy: "always",
+    };
+    matrix.run();
+}

@@ -1,4 +1,4 @@
-//! What is asked of the engine very often: without the docker CLI, whose start takes longer than
+//! What is asked very often: without the docker CLI, whose start takes longer than
 //! the engine's answer.
 
 use std::{
@@ -36,23 +36,32 @@ impl Scenario {
         }
     }
 
-    /// One request without a body, in HTTP/1.0: the answer ends with its connection.
+    /// One request of the engine, without a body.
     pub fn ask(&self, method: &str, path: &str) -> Answer {
-        let engine = self.engine();
-        let socket = engine.strip_prefix("unix://").expect("a socket");
-        let mut stream = UnixStream::connect(socket).expect("the engine");
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: docker\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("ask");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        Answer {
-            status: status.expect("a status"),
-            text: text.to_owned(),
-        }
+        ask(&self.engine(), method, path)
+    }
+
+    /// One request of Refit, without a body.
+    pub fn ask_refit(&self, method: &str, path: &str) -> Answer {
+        ask(&self.refit(), method, path)
+    }
+}
+
+/// One request without a body, in HTTP/1.0: the answer ends with its connection.
+fn ask(address: &str, method: &str, path: &str) -> Answer {
+    let socket = address.strip_prefix("unix://").expect("a socket");
+    let mut stream = UnixStream::connect(socket).expect("a listener");
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: docker\r\n\r\n");
+    stream.write_all(head.as_bytes()).expect("ask");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Answer {
+        status: status.expect("a status"),
+        text: text.to_owned(),
     }
 }

@@ -19,7 +19,7 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -137,8 +137,16 @@ impl Scenario {
 
     /// As [`Scenario::start_refit`], with another address of the engine.
     pub fn start_refit_at(&mut self, engine: &str) {
+        self.start_refit_with(&["--engine", engine]);
+    }
+
+    /// As [`Scenario::start_refit`], with further arguments.
+    pub fn start_refit_with(&mut self, further: &[&str]) {
         let mut child = Command::new(variable("REFIT_BIN"))
-            .args(["serve", "--listen", &self.refit(), "--engine", engine])
+            .args(["serve", "--listen", &self.refit()])
+            .args(further)
+            // Where the arguments do not say it.
+            .env("REFIT_ENGINE", self.engine())
             .stderr(Stdio::piped())
             .spawn()
             .expect("start refit");
@@ -164,6 +172,15 @@ impl Scenario {
             refit.kill().expect("kill refit");
             refit.wait().expect("reap refit");
         }
+    }
+
+    /// Ends Refit by SIGTERM, and waits for its end.
+    pub fn terminate_refit(&mut self) -> ExitStatus {
+        let mut refit = self.refit.take().expect("a running refit");
+        let pid = refit.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.expect("kill").success());
+        refit.wait().expect("reap refit")
     }
 
     /// How much memory Refit takes, in bytes.
@@ -200,6 +217,22 @@ impl Scenario {
         let document: Value =
             serde_json::from_str(&self.docker(&["inspect", container])).expect("a document");
         document[0].pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    /// As [`Scenario::inspect`], of a text.
+    pub fn text(&self, container: &str, pointer: &str) -> String {
+        let text = self.inspect(container, pointer);
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Nothing of ours is left, and the container is the original, running as it was, with the
+    /// restart policy `always`.
+    pub fn assert_original(&self, name: &str, id: &str) {
+        assert_eq!(self.text(name, "/Id"), id);
+        assert_eq!(self.text(name, "/State/Status"), "running");
+        assert_eq!(self.text(name, "/HostConfig/RestartPolicy/Name"), "always");
+        assert!(!self.exists(&format!("{name}.refit-new")));
+        assert!(!self.exists(&format!("{name}.refit-old")));
     }
 
     /// Whether the engine has a container of this name or ID.

@@ -21,7 +21,7 @@ use crate::engine::{Container, EngineError};
 
 /// How many unfinished transactions are recovered at a time. Most of the time of each is spent on
 /// watching a replacement.
-const PARALLEL: usize = 32;
+const PARALLEL: usize = 64;
 
 /// An unfinished transaction that was found, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

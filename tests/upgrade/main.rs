@@ -1,6 +1,7 @@
 //! Upgrades on a simulated engine: what no real engine can be made to do at the right moment.
 
 mod explore;
+mod recovery;
 mod simulated;
 
 use std::{sync::Arc, time::Duration};

@@ -110,6 +110,12 @@ impl Simulated {
         Self::connected(Arc::clone(&self.engine))
     }
 
+    /// The process dies.
+    pub fn crash(&self) {
+        self.lives.store(false, Ordering::Relaxed);
+        self.died.notify_one();
+    }
+
     /// Completes when the process has died of [`Fault::Crash`].
     pub async fn died(&self) {
         self.died.notified().await;
@@ -188,8 +194,7 @@ impl Simulated {
                 if done {
                     drop(act());
                 }
-                self.lives.store(false, Ordering::Relaxed);
-                self.died.notify_one();
+                self.crash();
                 pending().await
             }
             Some(_) if self.world().is_down() => Err(unreachable()),

@@ -25,7 +25,7 @@ fn request(patch: &Value) -> Request {
         dry_run: false,
         registry_auth: None,
         monitor: Duration::ZERO,
-        healthy_deadline: Duration::ZERO,
+        healthy_deadline: None,
     }
 }
 

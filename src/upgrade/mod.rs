@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod clash;
 pub mod decide;
+mod fault;
 mod image;
 mod locks;
 mod look;
@@ -20,6 +21,7 @@ mod reconcile;
 mod setback;
 mod transaction;
 mod verify;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 

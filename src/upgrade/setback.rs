@@ -8,7 +8,7 @@ use super::{
     outcome::{Cause, Failure, Rollback, Step},
     reach,
     reconcile::{Reconciler, Settled, Stuck},
-    verify,
+    words,
 };
 use crate::{
     engine::{Container, Engine, EngineError},
@@ -46,8 +46,9 @@ impl Attempt<'_> {
     /// Brings the original back, and says what failed and what state things are in now.
     pub(super) async fn roll_back(&self, replacement: Option<String>, setback: Setback) -> Failure {
         let name = &self.marker.original.name;
-        let words = match (&replacement, setback.step) {
-            (Some(id), Step::Start | Step::Verify) => verify::last_words(self.engine, id).await,
+        let last_words = match (&replacement, setback.step) {
+            (Some(id), Step::Start) => words::of_failed_start(self.engine, id).await,
+            (Some(id), Step::Verify) => words::last_words(self.engine, id).await,
             _ => String::new(),
         };
         info!(transaction = self.marker.transaction, name, step = %setback.step, why = setback.why, "roll back");
@@ -56,14 +57,14 @@ impl Attempt<'_> {
             reconciler.outlast_stop();
         }
         let settled = reconciler.run().await;
-        self.conclude(&setback, &words, settled).await
+        self.conclude(&setback, &last_words, settled).await
     }
 
     /// Says how an upgrade that did not succeed ended.
     pub(super) async fn conclude(
         &self,
         setback: &Setback,
-        words: &str,
+        last_words: &str,
         settled: Result<Settled, Stuck>,
     ) -> Failure {
         let Attempt {
@@ -110,7 +111,7 @@ impl Attempt<'_> {
             step: setback.step,
             rollback,
             message: format!(
-                "upgrade of {name}: {} failed: {}{words}\n{state}",
+                "upgrade of {name}: {} failed: {}{last_words}\n{state}",
                 setback.step, setback.why
             ),
         }

@@ -24,8 +24,8 @@ use std::{
 
 use async_trait::async_trait;
 use refit::engine::{
-    ApiVersion, Created, Engine, EngineError, Limits, Platform, PullLine, RestartPolicy, Result,
-    StopOptions,
+    ApiVersion, Created, Engine, EngineError, Exit, Limits, Platform, PullLine, RestartPolicy,
+    Result, StopOptions,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -370,6 +370,11 @@ impl Engine for Simulated {
     async fn remove(&self, container: &str, volumes: bool) -> Result<()> {
         let remove = |world: &mut World| world.remove(container, volumes);
         self.call("remove", container, remove).await
+    }
+
+    async fn first_exit(&self, container: &str) -> Result<Option<Exit>> {
+        let recall = |world: &mut World| Ok(world.get(container)?.first_exit);
+        self.call("first exit", container, recall).await
     }
 
     async fn log_tail(&self, container: &str, _lines: usize) -> Result<Vec<String>> {

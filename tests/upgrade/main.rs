@@ -2,6 +2,7 @@
 
 mod explore;
 mod simulated;
+mod verify;
 
 use std::{sync::Arc, time::Duration};
 

@@ -180,6 +180,11 @@ impl Simulated {
         };
         match fault {
             None | Some(Fault::DiskFull(_)) => act(),
+            Some(Fault::Late(by)) => {
+                let answer = act();
+                sleep(by).await;
+                answer
+            }
             Some(Fault::Person { verb, whom }) => {
                 self.world().interfere(verb, whom);
                 act()

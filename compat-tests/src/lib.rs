@@ -24,6 +24,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -176,17 +177,29 @@ impl Scenario {
 
     /// Ends Refit by SIGTERM, and waits for its end.
     pub fn terminate_refit(&mut self) -> ExitStatus {
+        kill_process(self.process_of_refit(), Signal::TERM).expect("terminate refit");
         let mut refit = self.refit.take().expect("a running refit");
-        let pid = refit.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(sent.expect("kill").success());
         refit.wait().expect("reap refit")
+    }
+
+    /// Refit's process.
+    fn process_of_refit(&self) -> Pid {
+        Pid::from_child(self.refit.as_ref().expect("a running refit"))
+    }
+
+    /// Makes Refit stand still, as a machine that is short of time does.
+    pub fn hold_refit(&self) {
+        kill_process(self.process_of_refit(), Signal::STOP).expect("hold refit");
+    }
+
+    /// Lets Refit go on.
+    pub fn release_refit(&self) {
+        kill_process(self.process_of_refit(), Signal::CONT).expect("release refit");
     }
 
     /// How much memory Refit takes, in bytes.
     pub fn memory_of_refit(&self) -> u64 {
-        let refit = self.refit.as_ref().expect("a running refit");
-        let path = format!("/proc/{}/status", refit.id());
+        let path = format!("/proc/{}/status", self.process_of_refit());
         let status = fs::read_to_string(path).expect("its status");
         let resident = status
             .lines()

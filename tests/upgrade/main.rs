@@ -3,6 +3,7 @@
 mod explore;
 mod recovery;
 mod simulated;
+mod verify;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +27,7 @@ fn request(patch: &Value) -> Request {
         dry_run: false,
         registry_auth: None,
         monitor: Duration::ZERO,
-        healthy_deadline: Duration::ZERO,
+        healthy_deadline: None,
     }
 }
 

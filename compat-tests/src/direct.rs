@@ -1,5 +1,5 @@
-//! What is asked very often, or of another than the engine: without the docker CLI, whose start
-//! takes longer than the engine's answer.
+//! What is asked very often: without the docker CLI, whose start takes longer than the engine's
+//! answer.
 
 use std::{
     io::{self, Read, Write},
@@ -39,19 +39,26 @@ impl Scenario {
 
     /// One request of the engine, without a body.
     pub fn ask(&self, method: &str, path: &str) -> Answer {
-        exchange(&self.engine_socket(), method, path, "")
-            .expect("the engine")
-            .expect("an answer")
+        exchange(&self.engine(), method, path, "").expect("the engine's answer")
+    }
+
+    /// One request of Refit, without a body.
+    pub fn ask_refit(&self, method: &str, path: &str) -> Answer {
+        exchange(&self.refit(), method, path, "").expect("Refit's answer")
     }
 }
 
-/// One request at a socket, in HTTP/1.0: the answer ends with its connection. `None`: the
-/// connection ended without one.
+/// The path of a socket's address.
+pub fn socket(address: &str) -> &Path {
+    Path::new(address.strip_prefix("unix://").expect("a socket"))
+}
+
+/// One request at an address, in HTTP/1.0: the answer ends with its connection.
 ///
 /// # Errors
-/// No connection could be had, or it broke.
-pub fn exchange(socket: &Path, method: &str, path: &str, body: &str) -> io::Result<Option<Answer>> {
-    let mut stream = UnixStream::connect(socket)?;
+/// No connection could be had, or it ended without an answer.
+pub fn exchange(address: &str, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket(address))?;
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\
@@ -60,12 +67,12 @@ pub fn exchange(socket: &Path, method: &str, path: &str, body: &str) -> io::Resu
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let Some((head, text)) = answer.split_once("\r\n\r\n") else {
-        return Ok(None);
-    };
+    let (head, text) = answer
+        .split_once("\r\n\r\n")
+        .ok_or(io::ErrorKind::UnexpectedEof)?;
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Ok(Some(Answer {
+    Ok(Answer {
         status: status.expect("a status"),
         text: text.to_owned(),
-    }))
+    })
 }

@@ -20,11 +20,12 @@ use std::{
     env,
     io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -115,12 +116,6 @@ impl Scenario {
         variable("REFIT_ENGINE")
     }
 
-    /// The engine's socket.
-    pub fn engine_socket(&self) -> PathBuf {
-        let engine = self.engine();
-        PathBuf::from(engine.strip_prefix("unix://").expect("a socket"))
-    }
-
     /// Refit's address.
     pub fn refit(&self) -> String {
         format!("unix://{}", self.socket().display())
@@ -152,9 +147,14 @@ impl Scenario {
 
     /// As [`Scenario::start_refit`], with another address of the engine.
     pub fn start_refit_at(&mut self, engine: &str) {
+        self.start_refit_with(&["--engine", engine]);
+    }
+
+    /// As [`Scenario::start_refit`], with further arguments.
+    pub fn start_refit_with(&mut self, further: &[&str]) {
         // Shown where a test fails.
         let tell = |line: &str| eprintln!("refit: {line}");
-        let (refit, listening) = Refit::spawn(&self.refit(), engine, &[], tell);
+        let (refit, listening) = Refit::spawn(&self.refit(), further, tell);
         assert!(listening.wait(), "refit ended");
         self.refit = Some(refit);
     }
@@ -164,9 +164,29 @@ impl Scenario {
         self.refit = None;
     }
 
+    /// Ends Refit by SIGTERM, and waits for its end.
+    pub fn terminate_refit(&mut self) -> ExitStatus {
+        let refit = self.refit.take();
+        refit.expect("a running refit").terminate()
+    }
+
+    /// Makes Refit stand still, as a machine that is short of time does.
+    pub fn hold_refit(&self) {
+        self.running_refit().signal(Signal::STOP);
+    }
+
+    /// Lets Refit go on.
+    pub fn release_refit(&self) {
+        self.running_refit().signal(Signal::CONT);
+    }
+
     /// How much memory Refit takes, in bytes.
     pub fn memory_of_refit(&self) -> u64 {
-        self.refit.as_ref().expect("a running refit").memory()
+        self.running_refit().memory()
+    }
+
+    fn running_refit(&self) -> &Refit {
+        self.refit.as_ref().expect("a running refit")
     }
 
     /// Runs `docker` against the engine; it must succeed. Returns its output without the last
@@ -190,6 +210,22 @@ impl Scenario {
         let document: Value =
             serde_json::from_str(&self.docker(&["inspect", container])).expect("a document");
         document[0].pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    /// As [`Scenario::inspect`], of a text.
+    pub fn text(&self, container: &str, pointer: &str) -> String {
+        let text = self.inspect(container, pointer);
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Nothing of ours is left, and the container is the original, running as it was, with the
+    /// restart policy `always`.
+    pub fn assert_original(&self, name: &str, id: &str) {
+        assert_eq!(self.text(name, "/Id"), id);
+        assert_eq!(self.text(name, "/State/Status"), "running");
+        assert_eq!(self.text(name, "/HostConfig/RestartPolicy/Name"), "always");
+        assert!(!self.exists(&format!("{name}.refit-new")));
+        assert!(!self.exists(&format!("{name}.refit-old")));
     }
 
     /// Whether the engine has a container of this name or ID.

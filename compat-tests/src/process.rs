@@ -3,10 +3,12 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::variable;
 
@@ -26,16 +28,16 @@ impl Listening {
 }
 
 impl Refit {
-    /// Starts Refit, with further options; each line of its log is handed to `tell`.
+    /// Starts Refit, with further arguments; its engine is that of `REFIT_ENGINE`, where they do
+    /// not say another. Each line of its log is handed to `tell`.
     pub fn spawn(
         listen: &str,
-        engine: &str,
-        options: &[&str],
+        further: &[&str],
         mut tell: impl FnMut(&str) + Send + 'static,
     ) -> (Self, Listening) {
         let mut child = Command::new(variable("REFIT_BIN"))
-            .args(["serve", "--listen", listen, "--engine", engine])
-            .args(options)
+            .args(["serve", "--listen", listen])
+            .args(further)
             .stderr(Stdio::piped())
             .spawn()
             .expect("start refit");
@@ -54,14 +56,25 @@ impl Refit {
         (Self { child }, Listening(listening))
     }
 
-    /// Its process ID, which is no other's before it is dropped.
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// Its process, whose ID is no other's before it is dropped.
+    pub fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.process(), signal).expect("signal refit");
+    }
+
+    /// Ends it by SIGTERM, and waits for its end.
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.child.wait().expect("reap refit")
     }
 
     /// How much memory it takes, in bytes.
     pub fn memory(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.id());
+        let path = format!("/proc/{}/status", self.process());
         let status = fs::read_to_string(path).expect("its status");
         let resident = status
             .lines()

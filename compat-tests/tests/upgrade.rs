@@ -8,23 +8,7 @@ use serde_json::Value;
 const RUNNING: &str = "running";
 
 fn status(scenario: &Scenario, container: &str) -> String {
-    scenario
-        .inspect(container, "/State/Status")
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// Nothing of ours is left, and the container is the original, running as it was.
-fn assert_original(scenario: &Scenario, name: &str, id: &str) {
-    assert_eq!(scenario.inspect(name, "/Id"), id);
-    assert_eq!(status(scenario, name), RUNNING);
-    assert_eq!(
-        scenario.inspect(name, "/HostConfig/RestartPolicy/Name"),
-        "always"
-    );
-    assert!(!scenario.exists(&format!("{name}.refit-new")));
-    assert!(!scenario.exists(&format!("{name}.refit-old")));
+    scenario.text(container, "/State/Status")
 }
 
 fn redis(scenario: &Scenario, name: &str, command: &[&str]) -> String {
@@ -195,7 +179,7 @@ fn a_failing_replacement_is_rolled_back_and_the_answer_says_why() {
         assert_eq!(failed.text_of("Step"), step, "{}", failed.text);
         assert_eq!(failed.text_of("Rollback"), "restored");
         assert!(failed.text_of("message").contains(why), "{}", failed.text);
-        assert_original(&scenario, &name, &id);
+        scenario.assert_original(&name, &id);
     }
 }
 
@@ -271,7 +255,7 @@ fn what_fails_before_stop_touches_nothing() {
             refused.text
         );
         assert_eq!(refused.text_of("Rollback"), "not needed");
-        assert_original(&scenario, &name, &id);
+        scenario.assert_original(&name, &id);
         assert_eq!(scenario.inspect(&name, "/State/StartedAt"), started);
     }
     // A name that the upgrade would give is taken.
@@ -313,7 +297,7 @@ fn a_pull_needs_the_right_password_and_a_wrong_one_touches_nothing() {
                 message.contains(&image) && message.contains("auth"),
                 "{message}"
             );
-            assert_original(&scenario, &name, &id);
+            scenario.assert_original(&name, &id);
             assert_eq!(scenario.inspect(&name, "/State/StartedAt"), started);
         }
     }
@@ -677,10 +661,10 @@ fn refit_killed_in_the_middle_of_stop_is_reconciled() {
     let started = scenario.inspect(&name, "/State/StartedAt");
     scenario.start_refit();
     // The engine goes on with a stop whose client went away: recovery outlasts it.
-    assert_original(&scenario, &name, &id);
+    scenario.assert_original(&name, &id);
     assert_ne!(scenario.inspect(&name, "/State/StartedAt"), started);
     std::thread::sleep(Duration::from_secs(4));
-    assert_original(&scenario, &name, &id);
+    scenario.assert_original(&name, &id);
 }
 
 #[test]
@@ -697,7 +681,7 @@ fn an_engine_that_comes_after_refit_is_recovered_then() {
     scenario.until("the original is brought back", |s| {
         !s.exists(&format!("{name}.refit-new"))
     });
-    assert_original(&scenario, &name, &id);
+    scenario.assert_original(&name, &id);
 }
 
 #[test]

@@ -182,4 +182,58 @@ mod tests {
             assert_eq!(changed(method, target), what, "{method} {target}");
         }
     }
+
+    #[test]
+    fn what_is_a_members_is_refused_however_it_is_written() {
+        let isolation = Isolation::around("web");
+        let refused = |method, target| match judge(&isolation, method, target) {
+            Verdict::Refused(underway) => underway.name == "web",
+            Verdict::Free | Verdict::OfBody => false,
+        };
+        for (method, target) in [
+            ("POST", "/containers/web/stop"),
+            ("POST", "/v1.41/containers/%2Fweb/stop"),
+            ("POST", "/%63ontainers/w%65b/stop"),
+            ("POST", "http://docker/containers/web/stop"),
+            ("DELETE", "/containers/web?v=1"),
+            ("POST", "/containers/other/rename?name=%2Fweb"),
+            ("POST", "/containers/create?platform=&name=web"),
+            ("POST", "/commit?container=web"),
+            ("DELETE", "/v1.41/networks/app"),
+            ("POST", "/volumes/prune"),
+        ] {
+            assert!(refused(method, target), "{method} {target}");
+        }
+        for (method, target) in [
+            ("GET", "/containers/web/json"),
+            ("HEAD", "/containers/web/archive?path=/"),
+            ("POST", "/containers/web2/stop"),
+            ("POST", "/containers/other/rename?name=another"),
+            ("POST", "/containers/create?name=other"),
+            ("POST", "/containers/create?name=other&x=web"),
+            ("DELETE", "/networks/other"),
+        ] {
+            assert!(!refused(method, target), "{method} {target}");
+        }
+    }
+
+    #[test]
+    fn a_body_names_a_member_in_any_case() {
+        let isolation = Isolation::around("web");
+        for body in [
+            r#"{"Container": "web"}"#,
+            r#"{"container": "/web", "EndpointConfig": {}}"#,
+            r#"{"Container": "other", "CONTAINER": "web"}"#,
+        ] {
+            assert!(judge_body(&isolation, body.as_bytes()).is_some(), "{body}");
+        }
+        for body in [
+            r#"{"Container": "other"}"#,
+            r#"{"Container": 7}"#,
+            "web",
+            "",
+        ] {
+            assert_eq!(judge_body(&isolation, body.as_bytes()), None, "{body}");
+        }
+    }
 }

@@ -87,9 +87,7 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
             monitor: config
                 .monitor
                 .map_or(Request::DEFAULT_MONITOR, Duration::from_nanos),
-            healthy_deadline: config
-                .healthy_deadline
-                .map_or(Request::DEFAULT_HEALTHY_DEADLINE, Duration::from_nanos),
+            healthy_deadline: config.healthy_deadline.map(Duration::from_nanos),
         },
         stream: query.flag("stream")?,
     })
@@ -260,6 +258,7 @@ mod tests {
         let call = read_text("/v1.41/containers/web/upgrade", "").unwrap();
         assert_eq!(call.reference, "web");
         assert_eq!(call.request.monitor, Duration::from_secs(5));
+        assert_eq!(call.request.healthy_deadline, None);
         assert_eq!(call.request.pull, Pull::Missing);
         assert!(!call.stream && !call.request.force && call.request.patch.is_empty());
     }
@@ -283,7 +282,8 @@ mod tests {
         ] {
             let request = read_text("/containers/web/upgrade", body).unwrap().request;
             assert_eq!(request.monitor, Duration::from_nanos(7), "{body}");
-            assert_eq!(request.healthy_deadline, Duration::from_nanos(8), "{body}");
+            let deadline = Some(Duration::from_nanos(8));
+            assert_eq!(request.healthy_deadline, deadline, "{body}");
             assert!(request.patch.is_empty(), "{body}");
         }
     }
@@ -300,7 +300,8 @@ mod tests {
         assert_eq!(call.request.stop.timeout, Some(3));
         assert_eq!(call.request.stop.signal.as_deref(), Some("SIGINT"));
         assert_eq!(call.request.monitor, Duration::from_secs(1));
-        assert_eq!(call.request.healthy_deadline, Duration::from_nanos(5));
+        let deadline = Some(Duration::from_nanos(5));
+        assert_eq!(call.request.healthy_deadline, deadline);
         assert_eq!(call.request.patch.get("Image"), Some(&Value::from("web:2")));
         assert!(call.request.patch.get("UpgradeConfig").is_none());
         assert!(call.stream && call.request.force && call.request.renew_volumes);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{EngineError, Result};
+use super::{EngineError, Exit, Result};
 
 /// A container's `State.Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,6 +92,15 @@ pub enum Health {
     Unhealthy,
 }
 
+/// One run of a health check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// Its exit code; -1 where it was not let end, or could not begin.
+    pub exit_code: i64,
+    /// The beginning of what it printed, or why it was not let end.
+    pub output: String,
+}
+
 /// A container as it was at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -105,10 +114,10 @@ pub struct Container {
     pub restart_policy: RestartPolicy,
     /// How often the engine restarted it by its policy.
     pub restart_count: i64,
-    /// The exit code of its last process.
-    pub exit_code: i64,
-    /// Whether the kernel's OOM killer ended its last process.
-    pub oom_killed: bool,
+    /// When its process was started, as the engine prints it.
+    pub started_at: String,
+    /// How its last process ended; code 0 while one runs.
+    pub exit: Exit,
     /// Why it could not be started; empty if it could.
     pub error: String,
     /// The health state, where there is one. (`Config.Healthcheck` without `Test` has none.)
@@ -147,11 +156,14 @@ impl Container {
                 .get("RestartCount")
                 .and_then(Value::as_i64)
                 .unwrap_or(0),
-            exit_code: document
-                .pointer("/State/ExitCode")
-                .and_then(Value::as_i64)
-                .unwrap_or(0),
-            oom_killed: document.pointer("/State/OOMKilled") == Some(&Value::Bool(true)),
+            started_at: text("/State/StartedAt").unwrap_or_default().to_owned(),
+            exit: Exit {
+                code: document
+                    .pointer("/State/ExitCode")
+                    .and_then(Value::as_i64)
+                    .unwrap_or(0),
+                oom_killed: document.pointer("/State/OOMKilled") == Some(&Value::Bool(true)),
+            },
             error: text("/State/Error").unwrap_or_default().to_owned(),
             health: match text("/State/Health/Status") {
                 Some("starting") => Some(Health::Starting),
@@ -162,6 +174,17 @@ impl Container {
             image: text("/Config/Image").unwrap_or_default().to_owned(),
             image_id: text("/Image").ok_or_else(|| missing("Image"))?.to_owned(),
             document,
+        })
+    }
+
+    /// The last run of its health check, if one has ended.
+    #[must_use]
+    pub fn last_probe(&self) -> Option<Probe> {
+        let log = self.document.pointer("/State/Health/Log")?.as_array()?;
+        let last = log.last()?;
+        Some(Probe {
+            exit_code: last.get("ExitCode")?.as_i64()?,
+            output: last.get("Output")?.as_str()?.to_owned(),
         })
     }
 
@@ -182,7 +205,12 @@ mod tests {
     fn a_restarting_container_is_active_and_its_running_flag_is_not_looked_at() {
         let container = Container::from_document(json!({
             "Id": "a1", "Name": "/web", "Image": "sha256:1", "RestartCount": 3,
-            "State": {"Status": "restarting", "Running": true, "ExitCode": 3, "OOMKilled": true},
+            "State": {
+                "Status": "restarting", "Running": true, "ExitCode": 3, "OOMKilled": true,
+                "Health": {"Status": "none", "Log": [
+                    {"ExitCode": 0, "Output": "fine"}, {"ExitCode": 1, "Output": "refused"},
+                ]},
+            },
             "HostConfig": {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 5}},
             "Config": {"Image": "web:1", "Labels": {"a": "b"}},
         }))
@@ -195,7 +223,17 @@ mod tests {
             (container.label("a"), container.label("b")),
             (Some("b"), None)
         );
+        let exit = Exit {
+            code: 3,
+            oom_killed: true,
+        };
+        assert_eq!(container.exit, exit);
         assert_eq!(container.health, None);
+        let probe = Probe {
+            exit_code: 1,
+            output: "refused".to_owned(),
+        };
+        assert_eq!(container.last_probe(), Some(probe));
     }
 
     #[test]

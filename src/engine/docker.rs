@@ -8,8 +8,8 @@ use bollard::{
     errors::Error as BollardError,
     models::{ContainerUpdateBody, RestartPolicy as TypedPolicy, RestartPolicyNameEnum},
     query_parameters::{
-        KillContainerOptions, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-        RenameContainerOptionsBuilder, StopContainerOptions, WaitContainerOptions,
+        KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
+        StopContainerOptions, WaitContainerOptions,
     },
 };
 use futures_util::{StreamExt, TryStreamExt};
@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Address, ApiVersion, Created, Engine, EngineError, Platform, PullLine, RestartPolicy, Result,
-    StopOptions, limits::Limits, raw::Call,
+    Address, ApiVersion, Created, Engine, EngineError, Exit, Platform, PullLine, RestartPolicy,
+    Result, StopOptions, exit, limits::Limits, log, raw::Call,
 };
 
 /// The newest API version that Refit was measured with (Docker 28.5). An engine that offers a
@@ -481,22 +481,17 @@ impl Engine for DockerEngine {
 
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>> {
         let client = self.session().await?.client;
-        let options = LogsOptionsBuilder::default()
-            .stdout(true)
-            .stderr(true)
-            .tail(&lines.to_string())
-            .build();
-        let read = client
-            .logs(container, Some(options))
-            .map_ok(|line| {
-                String::from_utf8_lossy(&line.into_bytes())
-                    .trim_end()
-                    .to_owned()
-            })
-            .try_collect::<Vec<_>>();
+        let read = log::tail(&client, container, lines);
         timeout(self.limits.call, read)
             .await
             .map_err(|_| EngineError::unknown("the log did not end"))?
+            .map_err(|error| self.explain(error))
+    }
+
+    async fn first_exit(&self, container: &str) -> Result<Option<Exit>> {
+        let client = self.session().await?.client;
+        exit::first(&client, container)
+            .await
             .map_err(|error| self.explain(error))
     }
 

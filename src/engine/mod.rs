@@ -8,7 +8,9 @@ mod address;
 mod container;
 mod docker;
 mod error;
+mod exit;
 mod limits;
+mod log;
 mod platform;
 mod raw;
 mod stream;
@@ -19,9 +21,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use address::{Address, AddressError};
-pub use container::{Container, Health, RestartPolicy, Status};
+pub use container::{Container, Health, Probe, RestartPolicy, Status};
 pub use docker::DockerEngine;
 pub use error::{EngineError, Result};
+pub use exit::Exit;
 pub use limits::Limits;
 pub use platform::{Platform, PlatformError};
 pub use stream::Stream;
@@ -151,6 +154,10 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// The last `lines` lines of the log, standard output and error as they came.
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>>;
+
+    /// How the container's process ended the first time, which inspect may have forgotten; `None`
+    /// where the engine does not remember it either (it does of its last 256 events).
+    async fn first_exit(&self, container: &str) -> Result<Option<Exit>>;
 
     /// Waits until the engine answers, at most as long as [`Limits::reconnect`] says.
     ///

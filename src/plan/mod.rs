@@ -9,12 +9,15 @@
 mod config;
 mod diff;
 mod fields;
+mod health;
 mod merged;
 mod mounts;
 mod networks;
 mod patch;
 mod ports;
 mod warnings;
+
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
@@ -66,6 +69,8 @@ pub struct Plan {
     /// The container ports (`80/tcp`) whose ephemeral host port keeps its number, and so is
     /// ephemeral no more.
     pub pinned: Vec<String>,
+    /// How long the replacement may take to become healthy where the request does not say.
+    pub healthy_deadline: Duration,
     /// Whether the replacement would differ from the original.
     pub changed: bool,
     /// Every value that will be another than inspect prints now, with the reason.
@@ -117,6 +122,7 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
         diff: diff::diff(inputs, &kept, &wanted),
         warnings: warnings::warnings(inputs, &wanted),
         unmet: warnings::unmet(inputs),
+        healthy_deadline: health::healthy_deadline(inputs, &wanted.body),
         create: Value::Object(wanted.body),
         connect: wanted.connect,
         networks: wanted.networks,

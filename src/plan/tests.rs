@@ -3,6 +3,7 @@
 mod config;
 mod diff;
 mod fields;
+mod health;
 mod laws;
 mod mounts;
 mod networks;
@@ -197,6 +198,7 @@ fn only_what_a_person_chose_is_sent() {
         connect: vec![],
         networks: vec!["b1".to_owned()],
         pinned: vec![],
+        healthy_deadline: Duration::from_secs(5 * 60),
         changed: true,
         diff,
         warnings: vec![],

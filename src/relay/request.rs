@@ -208,10 +208,50 @@ mod tests {
         assert_eq!(requests.judge(OURS.as_bytes(), &mut responses), OURS.len());
     }
 
+    const STOP: &str = "POST /containers/web/stop HTTP/1.1\r\n\r\n";
+    const CONNECT: &str = "POST /networks/app/connect HTTP/1.1\r\nContent-Length: 21\r\n\r\n\
+                           {\"Container\": \"web\" }";
+
+    #[test]
+    fn what_would_get_in_an_upgrades_way_does_not_go() {
+        let get = "GET /containers/web/json HTTP/1.1\r\n\r\n";
+        let other = CONNECT.replace("web", "two");
+        for refused in [STOP, CONNECT] {
+            let before = format!("{get}{other}{get}");
+            let mut requests = Requests::new(Isolation::around("web"));
+            let bytes = format!("{before}{refused}{get}");
+            let at = requests.judge(bytes.as_bytes(), &mut Responses::default());
+            assert_eq!(&bytes[at..], format!("{refused}{get}"));
+            assert!(requests.is_ours(), "{refused}");
+            // Nothing is under way: everything goes.
+            let mut requests = Requests::default();
+            let at = requests.judge(bytes.as_bytes(), &mut Responses::default());
+            assert_eq!(at, bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_waited_for_goes_when_the_client_sends_no_more_or_too_much() {
+        let (mut requests, mut responses) = (
+            Requests::new(Isolation::around("web")),
+            Responses::default(),
+        );
+        let part = &CONNECT[..CONNECT.len() - 1];
+        assert_eq!(requests.judge(part.as_bytes(), &mut responses), 0);
+        requests.end(&responses);
+        assert_eq!(requests.judge(part.as_bytes(), &mut responses), part.len());
+
+        let mut requests = Requests::new(Isolation::around("web"));
+        let long = CONNECT.replace("21", "65537");
+        let at = requests.judge(long.as_bytes(), &mut Responses::default());
+        assert_eq!(at, long.len());
+    }
+
     proptest! {
         #[test]
         fn any_split_forwards_the_same(
-            parts in prop::collection::vec(0_usize..8, 1..7),
+            parts in prop::collection::vec(0_usize..11, 1..7),
+            is_isolated in any::<bool>(),
             cuts in prop::collection::vec(1_usize..40, 1..30),
         ) {
             let bytes: String = parts.iter().map(|n| [
@@ -223,9 +263,18 @@ mod tests {
                 ATTACH,
                 "POST /e HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n",
                 "GET /f HTTP/1.1\r\nbad header\r\n\r\n",
+                STOP,
+                CONNECT,
+                "POST /networks/app/connect HTTP/1.1\r\nContent-Length: 21\r\n\r\n{\"Container\": \"two\" }",
             ][*n]).collect();
-            let (whole, all) = judged(&bytes);
-            let (mut requests, mut responses) = (Requests::default(), Responses::default());
+            let isolation = if is_isolated {
+                Isolation::around("web")
+            } else {
+                Isolation::default()
+            };
+            let mut all = Requests::new(isolation.clone());
+            let whole = all.judge(bytes.as_bytes(), &mut Responses::default());
+            let (mut requests, mut responses) = (Requests::new(isolation), Responses::default());
             let (mut got, mut forwarded, mut cuts) = (0, 0, cuts.iter().cycle());
             while got < bytes.len() {
                 got = bytes.len().min(got + cuts.next().unwrap());

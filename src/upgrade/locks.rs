@@ -132,6 +132,19 @@ impl Underway {
     }
 }
 
+#[cfg(test)]
+impl Isolation {
+    /// As while an upgrade of this container is under way, for ever.
+    pub(crate) fn around(container: &str) -> Self {
+        let isolation = Self::default();
+        let running = Running::new("one", container, super::Direction::Forward);
+        let lock = isolation.0.lock(container, running).expect("it is free");
+        lock.running.isolate(vec!["app".to_owned()]);
+        std::mem::forget(lock);
+        isolation
+    }
+}
+
 impl Isolation {
     /// Whether nothing is under way, so that everything may be touched. Asked for every request.
     #[must_use]

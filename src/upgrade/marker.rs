@@ -125,9 +125,10 @@ impl Marker {
     pub fn new(transaction: &str, original: &Container, request: &Request, plan: &Plan) -> Self {
         let earlier = Self::of(original).map_or_else(Vec::new, |marker| marker.pinned);
         let stop_timeout = stop_timeout(original, request);
+        let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
         let allowance = u64::try_from(stop_timeout).map_or(LONGEST_STOP, Duration::from_secs)
             + request.monitor
-            + request.healthy_deadline
+            + healthy_deadline
             + MARGIN;
         Self {
             transaction: transaction.to_owned(),
@@ -144,7 +145,7 @@ impl Marker {
             },
             stop_timeout,
             monitor: nanoseconds(request.monitor),
-            healthy_deadline: nanoseconds(request.healthy_deadline),
+            healthy_deadline: nanoseconds(healthy_deadline),
             pinned: [&earlier[..], &plan.pinned].concat(),
             restart_policy: plan
                 .create

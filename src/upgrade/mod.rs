@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod clash;
 pub mod decide;
+mod fault;
 mod image;
 mod locks;
 mod look;
@@ -24,6 +25,7 @@ mod setback;
 mod status;
 mod transaction;
 mod verify;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 

@@ -31,8 +31,9 @@ pub struct Request {
     pub registry_auth: Option<String>,
     /// How long the replacement must run before it counts as good.
     pub monitor: Duration,
-    /// How long a replacement with a health check may take to become healthy.
-    pub healthy_deadline: Duration,
+    /// How long a replacement with a health check may take to become healthy; where none is given,
+    /// as long as its plan says ([`Plan::healthy_deadline`]).
+    pub healthy_deadline: Option<Duration>,
 }
 
 impl Request {
@@ -43,8 +44,6 @@ impl Request {
 
     /// `SwarmKit`'s default of `Monitor`.
     pub const DEFAULT_MONITOR: Duration = Duration::from_secs(5);
-    /// Nomad's default of `healthy_deadline`.
-    pub const DEFAULT_HEALTHY_DEADLINE: Duration = Duration::from_secs(5 * 60);
 }
 
 /// When an upgrade pulls its image, as `docker run --pull`.

@@ -9,7 +9,7 @@ use super::{
     decide::{Next, Observed, Repair, Rest, Sight, Verdict, decide},
     look::existing,
     marker::Marker,
-    verify,
+    verify, words,
 };
 use crate::engine::{Engine, EngineError, RestartPolicy, StopOptions};
 
@@ -214,7 +214,9 @@ impl<'a> Reconciler<'a> {
         match verify::verify(self.engine, id, marker.monitor(), marker.healthy_deadline()).await {
             Ok(()) => Verdict::Passed,
             Err(fault) => {
-                warn!(transaction = marker.transaction, %fault, "verify failed");
+                // A rollback removes it, with its log: nobody could look it up.
+                let last_words = words::last_words(self.engine, id).await;
+                warn!(transaction = marker.transaction, %fault, last_words, "verify failed");
                 Verdict::Failed
             }
         }

@@ -21,7 +21,7 @@ use crate::engine::{Container, EngineError};
 
 /// How many unfinished transactions are recovered at a time. Most of the time of each is spent on
 /// watching a replacement.
-const PARALLEL: usize = 32;
+const PARALLEL: usize = 64;
 
 /// An unfinished transaction that was found, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,9 +167,9 @@ impl Shared {
         let orphans = look::orphans(engine, &containers).await?;
         let recoveries = stream::iter(containers)
             .map(async |container| self.recover_one(container, dry_run).await)
-            .buffer_unordered(PARALLEL)
-            .filter_map(async |recovery| recovery);
-        let mut recoveries: Vec<Recovery> = recoveries.collect().await;
+            .buffer_unordered(PARALLEL);
+        let recoveries: Vec<Option<Recovery>> = recoveries.collect().await;
+        let mut recoveries: Vec<Recovery> = recoveries.into_iter().flatten().collect();
         recoveries.extend(orphans.into_iter().map(|name| Recovery {
             transaction: String::new(),
             name,

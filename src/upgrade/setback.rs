@@ -10,7 +10,7 @@ use super::{
     reach,
     reconcile::{Reconciler, Settled, Stuck},
     running::Cancelled,
-    verify,
+    words,
 };
 use crate::{
     engine::{Container, Engine, EngineError, Status},
@@ -69,10 +69,10 @@ impl Attempt<'_> {
     /// Brings the original back, and says what failed and what state things are in now.
     pub(super) async fn roll_back(&self, replacement: Option<String>, setback: Setback) -> Failure {
         let name = &self.marker.original.name;
-        let words = match (&replacement, setback.step) {
-            (Some(id), Step::Start | Step::Verify) if !setback.is_cancelled => {
-                verify::last_words(self.engine, id).await
-            }
+        let last_words = match (&replacement, setback.step) {
+            _ if setback.is_cancelled => String::new(),
+            (Some(id), Step::Start) => words::of_failed_start(self.engine, id).await,
+            (Some(id), Step::Verify) => words::last_words(self.engine, id).await,
             _ => String::new(),
         };
         info!(transaction = self.marker.transaction, name, step = %setback.step, why = setback.why, "roll back");
@@ -81,14 +81,14 @@ impl Attempt<'_> {
             reconciler.outlast_stop();
         }
         let settled = reconciler.run().await;
-        self.conclude(&setback, &words, settled).await
+        self.conclude(&setback, &last_words, settled).await
     }
 
     /// Says how an upgrade that did not succeed ended.
     pub(super) async fn conclude(
         &self,
         setback: &Setback,
-        words: &str,
+        last_words: &str,
         settled: Result<Settled, Stuck>,
     ) -> Failure {
         let Attempt {
@@ -129,7 +129,7 @@ impl Attempt<'_> {
             step: setback.step,
             rollback,
             message: format!(
-                "upgrade of {name}: {} {}{words}\n{state}",
+                "upgrade of {name}: {} {}{last_words}\n{state}",
                 setback.step,
                 setback.how()
             ),
@@ -147,8 +147,8 @@ impl Attempt<'_> {
         let ran = !matches!(original.status, Status::Restarting) && original.status.is_active();
         if ran && !matches!(back.status, Status::Running | Status::Paused) {
             changes.push(format!(
-                "but its process ended with exit code {} when it was started again",
-                back.exit_code
+                "but its process ended with {} when it was started again",
+                back.exit
             ));
         }
         std::iter::once(String::new())

@@ -1,7 +1,9 @@
 //! Upgrades on a simulated engine: what no real engine can be made to do at the right moment.
 
 mod explore;
+mod recovery;
 mod simulated;
+mod verify;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +27,7 @@ fn request(patch: &Value) -> Request {
         dry_run: false,
         registry_auth: None,
         monitor: Duration::ZERO,
-        healthy_deadline: Duration::ZERO,
+        healthy_deadline: None,
     }
 }
 

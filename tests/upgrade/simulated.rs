@@ -24,8 +24,8 @@ use std::{
 
 use async_trait::async_trait;
 use refit::engine::{
-    ApiVersion, Created, Engine, EngineError, Limits, Platform, PullLine, RestartPolicy, Result,
-    StopOptions,
+    ApiVersion, Created, Engine, EngineError, Exit, Limits, Platform, PullLine, RestartPolicy,
+    Result, StopOptions,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -110,6 +110,12 @@ impl Simulated {
         Self::connected(Arc::clone(&self.engine))
     }
 
+    /// The process dies.
+    pub fn crash(&self) {
+        self.lives.store(false, Ordering::Relaxed);
+        self.died.notify_one();
+    }
+
     /// Completes when the process has died of [`Fault::Crash`].
     pub async fn died(&self) {
         self.died.notified().await;
@@ -180,6 +186,11 @@ impl Simulated {
         };
         match fault {
             None | Some(Fault::DiskFull(_)) => act(),
+            Some(Fault::Late(by)) => {
+                let answer = act();
+                sleep(by).await;
+                answer
+            }
             Some(Fault::Person { verb, whom }) => {
                 self.world().interfere(verb, whom);
                 act()
@@ -188,8 +199,7 @@ impl Simulated {
                 if done {
                     drop(act());
                 }
-                self.lives.store(false, Ordering::Relaxed);
-                self.died.notify_one();
+                self.crash();
                 pending().await
             }
             Some(_) if self.world().is_down() => Err(unreachable()),
@@ -370,6 +380,11 @@ impl Engine for Simulated {
     async fn remove(&self, container: &str, volumes: bool) -> Result<()> {
         let remove = |world: &mut World| world.remove(container, volumes);
         self.call("remove", container, remove).await
+    }
+
+    async fn first_exit(&self, container: &str) -> Result<Option<Exit>> {
+        let recall = |world: &mut World| Ok(world.get(container)?.first_exit);
+        self.call("first exit", container, recall).await
     }
 
     async fn log_tail(&self, container: &str, _lines: usize) -> Result<Vec<String>> {

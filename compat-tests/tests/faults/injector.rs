@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use compat_tests::process::{Listening, Refit};
+use compat_tests::{
+    direct,
+    process::{Listening, Refit},
+};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::{
     Request, Response, StatusCode,
@@ -73,14 +76,14 @@ struct Case {
     /// What is still to happen.
     armed: Option<(Place, Fault)>,
     /// The process that a fault may kill.
-    refit: Option<u32>,
+    refit: Option<Pid>,
     /// The end of the engine's absence.
     outage: Option<JoinHandle<()>>,
 }
 
 impl Injector {
-    /// A double of the scenario's engine at `socket`.
-    pub fn new(socket: &Path, engine: &Path, name: &str) -> Self {
+    /// A double of the `engine` at this address, at `socket`.
+    pub fn new(socket: &Path, engine: &str, name: &str) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -88,7 +91,7 @@ impl Injector {
             .expect("a runtime");
         let shared = Arc::new(Shared {
             socket: socket.to_owned(),
-            engine: engine.to_owned(),
+            engine: direct::socket(engine).to_owned(),
             name: name.to_owned(),
             case: Mutex::default(),
             severed: Notify::new(),
@@ -122,7 +125,7 @@ impl Injector {
     pub fn start(&self, spawn: impl FnOnce() -> (Refit, Listening)) -> (Refit, Listening) {
         let mut case = self.shared.case();
         let started = spawn();
-        case.refit = Some(started.0.id());
+        case.refit = Some(started.0.process());
         started
     }
 
@@ -230,8 +233,7 @@ impl Shared {
     }
 
     fn kill_refit(&self) -> io::Result<()> {
-        let id = self.case().refit.and_then(|id| i32::try_from(id).ok());
-        let process = id.and_then(Pid::from_raw).expect("a running refit");
+        let process = self.case().refit.expect("a running refit");
         Ok(kill_process(process, Signal::KILL)?)
     }
 

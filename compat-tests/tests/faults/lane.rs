@@ -4,7 +4,6 @@
 use std::{
     fmt::Write as _,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -81,15 +80,17 @@ pub struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    /// A lane with its container, on the network `net` of the scenario.
+    /// A lane with its container. No two numbers are the same, not even of two scenarios.
     pub fn new(scenario: &'a Scenario, number: u8, policy: &str) -> Self {
         let name = scenario.named(&number.to_string());
-        let address = Ipv4Addr::new(10, 212, 7, 10 + number);
+        let subnet = format!("10.212.{number}.0/24");
+        scenario.docker(&["network", "create", "--subnet", &subnet, &name]);
+        let address = Ipv4Addr::new(10, 212, number, 9);
         let port = 27_000 + u16::from(number);
         create(scenario, &name, address, port, policy);
         let socket = scenario.folder().join(format!("engine-{number}.sock"));
         let mut lane = Self {
-            injector: Injector::new(&socket, &scenario.engine_socket(), &name),
+            injector: Injector::new(&socket, &scenario.engine(), &name),
             writer: Writer::new((address, 6379).into()),
             published: (Ipv4Addr::LOCALHOST, port).into(),
             standing: Value::Null,
@@ -155,21 +156,23 @@ impl<'a> Lane<'a> {
         self.lost(0)
     }
 
-    fn socket(&self) -> PathBuf {
-        self.scenario.folder().join(format!("{}.sock", self.name))
+    /// The address of its Refit.
+    fn address(&self) -> String {
+        let folder = self.scenario.folder().display();
+        format!("unix://{folder}/{}.sock", self.name)
     }
 
     /// Starts Refit; again, where the fault killed it before it listened.
     fn start_refit(&self) -> Refit {
         loop {
-            let listen = format!("unix://{}", self.socket().display());
-            let address = self.injector.address();
+            let (listen, engine) = (self.address(), self.injector.address());
             let log = Arc::clone(&self.log);
             let tell = move |line: &str| {
                 let mut log = log.lock().expect("the log");
                 writeln!(log, "    {line}").expect("memory");
             };
-            let spawn = || Refit::spawn(&listen, &address, &LIMITS, tell);
+            let further = [&["--engine", &engine][..], &LIMITS].concat();
+            let spawn = || Refit::spawn(&listen, &further, tell);
             let (refit, listening) = self.injector.start(spawn);
             if listening.wait() {
                 return refit;
@@ -184,31 +187,33 @@ impl<'a> Lane<'a> {
     }
 
     fn upgrade(&self, replacement: Replacement, image: &str) -> Option<Answer> {
-        let patch = match replacement {
-            Replacement::Good => json!({}),
-            Replacement::Unhealthy => json!({
-                "Healthcheck": {
-                    "Test": ["CMD", "false"],
-                    "Interval": nanoseconds(HEALTH_INTERVAL),
-                    "Timeout": nanoseconds(HEALTHY_DEADLINE),
-                    "Retries": 1,
-                },
-                "HostConfig": { "Mounts": [{
-                    "Type": "volume",
-                    "Target": "/fresh",
-                    "VolumeOptions": { "Labels": { LANE: self.name } },
-                }] },
-            }),
-        };
-        let mut patch = patch;
-        patch["Image"] = image.into();
-        patch["UpgradeConfig"] = json!({
-            "Monitor": nanoseconds(MONITOR),
-            "HealthyDeadline": nanoseconds(HEALTHY_DEADLINE),
-        });
         let path = format!("/containers/{}/upgrade?pull=always&t=1", self.name);
-        let told = exchange(&self.socket(), "POST", &path, &patch.to_string());
-        told.ok().flatten()
+        let body = self.patch(replacement, image).to_string();
+        exchange(&self.address(), "POST", &path, &body).ok()
+    }
+
+    fn patch(&self, replacement: Replacement, image: &str) -> Value {
+        let mut patch = json!({
+            "Image": image,
+            "UpgradeConfig": {
+                "Monitor": nanoseconds(MONITOR),
+                "HealthyDeadline": nanoseconds(HEALTHY_DEADLINE),
+            },
+        });
+        if replacement == Replacement::Unhealthy {
+            patch["Healthcheck"] = json!({
+                "Test": ["CMD", "false"],
+                "Interval": nanoseconds(HEALTH_INTERVAL),
+                "Timeout": nanoseconds(HEALTHY_DEADLINE),
+                "Retries": 1,
+            });
+            patch["HostConfig"] = json!({ "Mounts": [{
+                "Type": "volume",
+                "Target": "/fresh",
+                "VolumeOptions": { "Labels": { LANE: self.name } },
+            }] });
+        }
+        patch
     }
 
     /// The container stays as the case before left it.
@@ -303,13 +308,13 @@ fn is_patient(case: Case, told: Option<&Answer>) -> bool {
 fn create(scenario: &Scenario, name: &str, address: Ipv4Addr, port: u16, policy: &str) {
     let label = format!("--label={LANE}={name}");
     scenario.docker(&["volume", "create", &label, name]);
-    let (network, volume) = (scenario.named("net"), format!("{name}:/data"));
+    let volume = format!("{name}:/data");
     let (address, port) = (address.to_string(), format!("{port}:6379"));
     let image = image("7.0");
     let container = ["create", &scenario.label(), &label, "--name", name];
     let place = [
         "--network",
-        &network,
+        name,
         "--ip",
         &address,
         "-p",

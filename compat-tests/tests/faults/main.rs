@@ -24,6 +24,7 @@ mod tally;
 mod writer;
 
 use std::{
+    ops::Range,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -38,9 +39,6 @@ use fault::{Fault, OF_CALLS, OF_DOCKERD, When};
 use lane::{Case, Lane, Replacement};
 use tally::Tally;
 
-/// How many lanes there are: what they wait for is mostly the engine.
-const LANES: u8 = 6;
-
 /// Of so many faults, one may meet no call.
 const UNMET: usize = 20;
 
@@ -52,7 +50,8 @@ struct Matrix {
     faults: &'static [(Fault, &'static str)],
     /// Which calls meet them.
     meets: fn(&Call) -> bool,
-    lanes: u8,
+    /// The numbers of its lanes.
+    lanes: Range<u8>,
     policy: &'static str,
 }
 
@@ -60,11 +59,17 @@ impl Matrix {
     fn run(&self) {
         let begin = Instant::now();
         let scenario = Scenario::without_refit(self.name);
-        let network = scenario.named("net");
-        scenario.docker(&["network", "create", "--subnet", "10.212.7.0/24", &network]);
-        let lane = &|number| Lane::new(&scenario, number, self.policy);
+        let lane = &|number| {
+            let mut lane = Lane::new(&scenario, number, self.policy);
+            // The first upgrade is like no other: no marker stands there yet.
+            faultless(&mut lane, Replacement::Good);
+            lane
+        };
         let mut lanes: Vec<Lane> = thread::scope(|scope| {
-            let lanes = (0..self.lanes).map(|number| scope.spawn(move || lane(number)));
+            let lanes = self
+                .lanes
+                .clone()
+                .map(|number| scope.spawn(move || lane(number)));
             let lanes: Vec<_> = lanes.collect();
             let lanes = lanes.into_iter();
             lanes.map(|lane| lane.join().expect("a lane")).collect()
@@ -72,7 +77,7 @@ impl Matrix {
         let cases = self.cases(&mut lanes[0]);
         let tally = Mutex::new(Tally::new(self.story, self.faults));
         let next = AtomicUsize::new(0);
-        let work = &|lane| self.work(lane, &cases, &next, &tally);
+        let work = &|lane| work(lane, &cases, &next, &tally);
         let written: usize = thread::scope(|scope| {
             let lanes = lanes.iter_mut().map(|lane| scope.spawn(move || work(lane)));
             let lanes: Vec<_> = lanes.collect();
@@ -91,14 +96,7 @@ impl Matrix {
 
     /// Counts the calls of the upgrade without a fault; every fault of each of them.
     fn cases(&self, lane: &mut Lane) -> Vec<Case> {
-        // The first one is like no other: no marker stands there yet.
-        warm_up(lane);
-        let faultless = lane.run(Case {
-            replacement: self.replacement,
-            fault: None,
-        });
-        let (calls, problems) = (faultless.calls, faultless.problems);
-        assert!(problems.is_empty(), "{problems:#?}\n{}", faultless.log);
+        let calls = faultless(lane, self.replacement);
         let changes: Vec<&str> = calls
             .iter()
             .filter(|call| !call.is_look())
@@ -121,28 +119,6 @@ impl Matrix {
         .collect()
     }
 
-    /// Runs cases until none is left; how many writes were acknowledged.
-    fn work(
-        &self,
-        lane: &mut Lane,
-        cases: &[Case],
-        next: &AtomicUsize,
-        tally: &Mutex<Tally>,
-    ) -> usize {
-        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let trial = lane.run(*case);
-            tally.lock().expect("the tally").count(&trial);
-            if !trial.problems.is_empty() {
-                // What follows would be built on sand.
-                return lane.written();
-            }
-        }
-        let lost = lane.lost_in_all();
-        let mut tally = tally.lock().expect("the tally");
-        tally.violations.extend(lost);
-        lane.written()
-    }
-
     fn conclude(&self, tally: &Tally, cases: &[Case], written: usize) {
         let violations = tally.violations.join("\n");
         assert!(violations.is_empty(), "{violations}");
@@ -163,17 +139,33 @@ impl Matrix {
     }
 }
 
-fn warm_up(lane: &mut Lane) {
-    let warm = lane.run(Case {
-        replacement: Replacement::Good,
-        fault: None,
-    });
+/// Runs cases until none is left; how many writes were acknowledged.
+fn work(lane: &mut Lane, cases: &[Case], next: &AtomicUsize, tally: &Mutex<Tally>) -> usize {
+    while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let trial = lane.run(*case);
+        tally.lock().expect("the tally").count(&trial);
+        if !trial.problems.is_empty() {
+            // What follows would be built on sand.
+            return lane.written();
+        }
+    }
+    let lost = lane.lost_in_all();
+    let mut tally = tally.lock().expect("the tally");
+    tally.violations.extend(lost);
+    lane.written()
+}
+
+/// The calls of an upgrade without a fault.
+fn faultless(lane: &mut Lane, replacement: Replacement) -> Vec<Call> {
+    let fault = None;
+    let trial = lane.run(Case { replacement, fault });
     assert!(
-        warm.problems.is_empty(),
+        trial.problems.is_empty(),
         "{:#?}\n{}",
-        warm.problems,
-        warm.log
+        trial.problems,
+        trial.log
     );
+    trial.calls
 }
 
 #[test]
@@ -184,7 +176,7 @@ fn every_call_of_an_upgrade_meets_every_fault() {
         story: UPGRADED,
         faults: &OF_CALLS,
         meets: |_| true,
-        lanes: LANES,
+        lanes: 10..16,
         policy: "on-failure:3",
     };
     matrix.run();
@@ -198,7 +190,7 @@ fn every_call_of_a_rollback_meets_every_fault() {
         story: ROLLED_BACK,
         faults: &OF_CALLS,
         meets: |_| true,
-        lanes: LANES,
+        lanes: 20..26,
         policy: "on-failure:3",
     };
     matrix.run();
@@ -212,7 +204,7 @@ fn dockerd_is_killed_at_every_change_of_an_upgrade() {
         story: UPGRADED,
         faults: &OF_DOCKERD,
         meets: |call| !call.is_look(),
-        lanes: 1,
+        lanes: 30..31,
         policy: "always",
     };
     matrix.run();

@@ -211,8 +211,6 @@ impl Judge<'_> {
         let mut problems = Vec::new();
         for (at, verb, whom) in &world.done_by_people {
             match (verb, whom) {
-                // One that ended and was started again by a person looks well for a while.
-                (Verb::Start, Whom::Replacement) if !self.case.is_good() => {}
                 (Verb::Stop | Verb::Start | Verb::Kill, _) => {
                     problems.extend(self.without_people());
                 }

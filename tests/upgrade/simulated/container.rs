@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use refit::engine::{RestartPolicy, Status};
+use refit::engine::{Exit, RestartPolicy, Status};
 use serde_json::{Map, Value, json};
 
 use super::text;
@@ -77,6 +77,8 @@ pub struct Container {
     pub status: Status,
     pub restart_count: i64,
     pub exit_code: i64,
+    /// How its first run ended; the events tell it.
+    pub first_exit: Option<Exit>,
     pub error: String,
     /// Whether a client ended its last run.
     pub is_stopped_by_hand: bool,
@@ -111,6 +113,7 @@ impl Container {
             status: Status::Created,
             restart_count: 0,
             exit_code: 0,
+            first_exit: None,
             error: String::new(),
             is_stopped_by_hand: false,
             due: None,
@@ -201,6 +204,10 @@ impl Container {
     pub fn end(&mut self, code: i64) {
         self.status = Status::Exited;
         self.exit_code = code;
+        self.first_exit.get_or_insert(Exit {
+            code,
+            oom_killed: false,
+        });
         self.due = None;
         for endpoint in self.endpoints.values_mut() {
             endpoint["IPAddress"] = json!("");
@@ -256,6 +263,7 @@ impl Container {
             "State": {
                 "Status": word(self.status), "ExitCode": self.exit_code, "OOMKilled": false,
                 "Running": self.status.is_active(), "Error": self.error.as_str(),
+                "StartedAt": format!("{:?}", self.since),
             },
             "NetworkSettings": { "Networks": null, "Ports": {} },
         });

@@ -13,6 +13,8 @@ pub enum Fault {
     Lost { done: bool },
     /// No answer comes until the caller gives up.
     Hang { done: bool },
+    /// The call happens, and its answer takes so long.
+    Late(Duration),
     /// The calling process dies.
     Crash { done: bool },
     /// dockerd ends and comes back: by `how`.
@@ -151,6 +153,7 @@ impl Fault {
             Self::Unreachable => "unreachable",
             Self::Lost { .. } => "lost",
             Self::Hang { .. } => "hang",
+            Self::Late(_) => "late",
             Self::Crash { .. } => "crash",
             Self::Dockerd { .. } => "dockerd",
             Self::DiskFull(_) => "disk full",

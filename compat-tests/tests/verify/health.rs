@@ -1,0 +1,117 @@
+//! Replacements with a health check.
+
+use std::time::{Duration, Instant};
+
+use compat_tests::{Scenario, rows};
+use serde_json::{Value, json};
+
+use super::{MS, Original, script};
+
+/// A replacement that runs `program`, with a health check that runs `probe` every 200 ms and fails for
+/// good at once.
+fn checked(program: &str, probe: &str) -> Value {
+    let mut patch = script(program);
+    // Docker 25 and later probe at another pace within the start period.
+    patch["Healthcheck"] = json!({
+        "Test": ["CMD-SHELL", probe], "Interval": 200 * MS, "StartInterval": 200 * MS,
+        "Timeout": 5000 * MS, "Retries": 1,
+    });
+    patch
+}
+
+/// What becomes ready after 3 s, and has half a minute for it.
+fn slow() -> Value {
+    let mut patch = checked(
+        "sleep 3; touch /tmp/ready; exec stay",
+        "test -e /tmp/ready || { echo not ready; exit 7; }",
+    );
+    patch["Healthcheck"]["StartPeriod"] = json!(30_000 * MS);
+    patch
+}
+
+#[test]
+fn one_that_is_slow_to_start_is_waited_for() {
+    let scenario = Scenario::new("slow");
+    let original = Original::run(&scenario, "db", &[]);
+    let begin = Instant::now();
+    let upgraded = original.upgrade(&slow(), &json!({ "Monitor": 500 * MS }));
+    assert_eq!(upgraded.status, 200, "{}", upgraded.text);
+    assert!(begin.elapsed() > Duration::from_secs(3));
+    assert_eq!(original.inspect("/State/Health/Status"), "healthy");
+    assert_eq!(original.inspect("/Id"), upgraded.json()["Id"]);
+    assert_eq!(original.all(), [original.name.as_str()]);
+    // Where the request gives no deadline, the start period prolongs it.
+    let marker = original.inspect("/Config/Labels/io.refit.upgrade");
+    let marker: Value = serde_json::from_str(marker.as_str().unwrap()).unwrap();
+    assert_eq!(marker["HealthyDeadline"], (5 * 60_000 + 30_000) * MS);
+}
+
+#[test]
+fn one_that_is_not_healthy_in_time_fails_with_what_its_last_probe_said() {
+    let scenario = Scenario::new("unhealthy");
+    let stays = "echo serving; exec stay";
+    let mut rare = checked(stays, "true");
+    rare["Healthcheck"]["Interval"] = json!(600_000 * MS);
+    let mut hanging = checked(stays, "echo asking; sleep 1000");
+    hanging["Healthcheck"]["Timeout"] = json!(300 * MS);
+    let mut starved = checked("sh -c 'x=a; while :; do x=$x$x; done'; exec stay", "exit 1");
+    starved["Healthcheck"]["StartPeriod"] = json!(1000 * MS);
+    starved["HostConfig"] = json!({ "Memory": 16 << 20, "MemorySwap": 16 << 20 });
+    let table: [(&str, Value, Value, &[&str]); 6] = [
+        (
+            "too-slow",
+            slow(),
+            json!({ "Monitor": 100 * MS, "HealthyDeadline": 1500 * MS }),
+            &["did not pass within 1.5s; its last probe ended with exit code 7: not ready; "],
+        ),
+        (
+            "rare",
+            rare,
+            json!({ "HealthyDeadline": 1000 * MS }),
+            &["did not pass within 1s; no probe has ended yet; its last log lines:\nserving\n"],
+        ),
+        (
+            "refusing",
+            checked(stays, "echo one; echo two; exit 9"),
+            json!({}),
+            &[
+                "its health check failed; its last probe ended with exit code 9: one\ntwo; ",
+                "its last log lines:\nserving\n",
+            ],
+        ),
+        (
+            "hanging",
+            hanging,
+            json!({}),
+            &[
+                "its health check failed; its last probe ended with exit code -1: Health check exceeded timeout",
+            ],
+        ),
+        (
+            "starved",
+            starved,
+            json!({}),
+            &[
+                "its health check failed; OOM: the kernel killed a process of it for want of memory; its last probe ",
+            ],
+        ),
+        (
+            "sick",
+            checked(
+                "touch /tmp/well; sleep 1.5; rm /tmp/well; exec stay",
+                "test -e /tmp/well || { echo it is gone; exit 1; }",
+            ),
+            json!({ "Monitor": 6000 * MS }),
+            &["its health check failed; its last probe ended with exit code 1: it is gone; "],
+        ),
+    ];
+    rows::each(
+        &table,
+        |(name, ..)| name,
+        |(name, patch, config, told)| {
+            let original = Original::run(&scenario, name, &["--restart", "always"]);
+            let failed = original.upgrade(patch, config);
+            original.assert_restored(&failed, "verify", told);
+        },
+    );
+}

@@ -1,0 +1,63 @@
+//! How a container's process ended.
+
+use std::{collections::HashMap, fmt, pin::pin, time::Duration};
+
+use bollard::{
+    Docker, errors::Error as BollardError, models::EventMessage,
+    query_parameters::EventsOptionsBuilder,
+};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+/// How long the engine may take to tell what it remembers, which it does at once.
+const REMEMBERED: Duration = Duration::from_secs(2);
+
+/// The end of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code.
+    pub code: i64,
+    /// Whether the kernel's OOM killer ended it, or another process of its container.
+    pub oom_killed: bool,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {}", self.code)?;
+        if self.oom_killed {
+            f.write_str(" (OOM: the kernel killed it for want of memory)")?;
+        }
+        Ok(())
+    }
+}
+
+/// The first end of a container that the engine remembers. Its events tell it: a start makes inspect
+/// forget the exit code of the run before, and on newer engines that it was OOM-killed.
+pub(super) async fn first(client: &Docker, container: &str) -> Result<Option<Exit>, BollardError> {
+    let filters = HashMap::from([
+        ("container", vec![container]),
+        ("event", vec!["die", "oom"]),
+    ]);
+    let options = EventsOptionsBuilder::default()
+        .since("1")
+        .filters(&filters)
+        .build();
+    let mut events = pin!(client.events(Some(options)));
+    let mut oom_killed = false;
+    // After what is remembered, the stream would wait for what happens.
+    while let Ok(Some(event)) = timeout(REMEMBERED, events.next()).await {
+        let event = event?;
+        match event.action.as_deref() {
+            // It comes before the end.
+            Some("oom") => oom_killed = true,
+            Some("die") => return Ok(code(&event).map(|code| Exit { code, oom_killed })),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+fn code(die: &EventMessage) -> Option<i64> {
+    let attributes = die.actor.as_ref()?.attributes.as_ref()?;
+    attributes.get("exitCode")?.parse().ok()
+}

@@ -1,0 +1,75 @@
+//! What verification makes of what happens between two looks, or during one.
+
+use std::time::Duration;
+
+use refit::upgrade::{Failure, Rollback, Step, Upgrades};
+use serde_json::{Value, json};
+
+use crate::{
+    engine, request,
+    simulated::{Fault, Verb, Whom},
+};
+
+/// Upgrades to this command with a `Monitor` of 300 ms, which is four looks, and this fault at one of
+/// them; it must fail.
+async fn failure(cmd: &Value, look: usize, fault: Option<Fault>) -> Failure {
+    let engine = engine();
+    let id = engine.run("web", &json!({ "Image": "web:1" }));
+    let subject = engine.inspect("web")["Id"].clone();
+    let subject = subject.as_str().expect("an ID");
+    subject.clone_into(&mut engine.world().subject);
+    // The calls up to start are the same, whatever the replacement is.
+    let first_look = 1 + calls_until_start().await;
+    engine.world().faults = fault
+        .map(|fault| (first_look + look, fault))
+        .into_iter()
+        .collect();
+    let mut request = request(&json!({ "Cmd": cmd }));
+    request.monitor = Duration::from_millis(300);
+    let run = Upgrades::new(engine.clone()).begin("web".to_owned(), request);
+    let failure = run
+        .outcome
+        .await
+        .expect("an outcome")
+        .expect_err("a failure");
+    assert_eq!(
+        (failure.step, failure.rollback),
+        (Step::Verify, Rollback::Restored),
+        "{failure}"
+    );
+    assert_eq!(engine.inspect("web")["Id"], json!(id));
+    failure
+}
+
+async fn calls_until_start() -> usize {
+    let engine = engine();
+    engine.run("web", &json!({ "Image": "web:1" }));
+    let upgrade = crate::upgrade(&engine, &json!({ "Cmd": ["other"] })).await;
+    upgrade.expect("an upgrade");
+    let calls = engine.world().calls.clone();
+    calls
+        .iter()
+        .position(|call| call.what == "start")
+        .expect("a start")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_look_is_begun_when_the_time_is_over() {
+    // Its end is before that of the time, and after what the third look has seen.
+    let late = Fault::Late(Duration::from_millis(200));
+    for fault in [None, Some(late)] {
+        let failure = failure(&json!(["exit", "3", "270"]), 2, fault).await;
+        assert!(failure.message.contains("exit code 3"), "{failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_somebody_started_again_has_ended() {
+    let start = Fault::Person {
+        verb: Verb::Start,
+        whom: Whom::Replacement,
+    };
+    let failure = failure(&json!(["exit", "3", "150"]), 2, Some(start)).await;
+    let told = "its process ended with exit code 3 and was started again by somebody";
+    assert!(failure.message.contains(told), "{failure}");
+}

@@ -100,6 +100,9 @@ pub const ROLLED_BACK: Story = &[
     ("remove", "remove replacement"),
 ];
 
+/// How many calls change something until the replacement is started.
+pub const STARTED: usize = 7;
+
 impl Place {
     /// The number of its row in the table of a story: a row of looks, then one for each call that
     /// changes something, followed by the looks after it.

@@ -141,10 +141,14 @@ impl<'a> Lane<'a> {
         }
         problems.extend(self.unserved());
         drop(refit);
+        let is_done = self.injector.is_done();
+        if !is_done && case.fault.is_some_and(|(place, _)| place.look.is_none()) {
+            problems.push("the call that was to meet the fault did not come".to_owned());
+        }
         Trial {
             case,
             calls,
-            is_done: self.injector.is_done(),
+            is_done,
             told,
             problems,
             log: self.log.lock().expect("the log").clone(),

@@ -5,11 +5,7 @@ use std::{
     fmt::{self, Display},
 };
 
-use super::{
-    calls::{Place, Story},
-    fault::Fault,
-    lane::Trial,
-};
+use super::{calls::Story, fault::Fault, lane::Trial};
 
 /// What was counted of one matrix.
 pub struct Tally {
@@ -20,7 +16,7 @@ pub struct Tally {
     rows: BTreeMap<usize, String>,
     /// What the callers were told.
     told: BTreeMap<String, usize>,
-    /// How many faults met no call: a row of looks was shorter than the one that was counted.
+    /// How many faults met no look.
     unmet: usize,
     /// What is wrong.
     pub violations: Vec<String>,
@@ -72,16 +68,9 @@ impl Tally {
         self.cells.values().map(|(cases, _)| cases).sum()
     }
 
-    /// How many faults met no call.
+    /// How many faults met no look.
     pub fn unmet(&self) -> usize {
         self.unmet
-    }
-
-    /// How many cases were run at a place's row.
-    pub fn cases_at(&self, place: Place) -> usize {
-        let row = place.row();
-        let cells = self.cells.range((row, 0)..(row + 1, 0));
-        cells.map(|(_, (cases, _))| cases).sum()
     }
 
     /// Everything that one needs to understand a violation.
@@ -123,7 +112,7 @@ impl Display for Tally {
             .collect();
         write!(
             f,
-            "\n{} cases, {} violations; {} faults met no call; told: {}",
+            "\n{} cases, {} violations; {} faults met no look; told: {}",
             self.cases(),
             self.violations.len(),
             self.unmet,

@@ -34,8 +34,8 @@ use process::Refit;
 /// How long anything may take here.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The label that a scenario's containers bear.
-const LABEL: &str = "refit-test";
+/// The label that a scenario's containers bear; its value is the scenario's name.
+pub const LABEL: &str = "refit-test";
 
 /// What `compat-tests/run.sh` set.
 pub fn variable(name: &str) -> String {
@@ -128,6 +128,11 @@ impl Scenario {
 
     fn socket(&self) -> PathBuf {
         self.folder().join("docker.sock")
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// A name for a container, a volume or a network of this scenario.
@@ -340,8 +345,10 @@ impl Scenario {
         for id in self.words(&["ps", "-aq", "--filter", &label]) {
             self.remove(&id);
         }
-        for volume in self.words(&["volume", "ls", "-q", "--filter", &name]) {
-            self.words(&["volume", "rm", &volume]);
+        for filter in [&name, &label] {
+            for volume in self.words(&["volume", "ls", "-q", "--filter", filter]) {
+                self.words(&["volume", "rm", &volume]);
+            }
         }
         for id in self.words(&["network", "ls", "-q", "--filter", &name]) {
             self.words(&["network", "rm", &id]);

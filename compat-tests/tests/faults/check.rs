@@ -67,7 +67,7 @@ impl Judge<'_> {
         }
         for pointer in [
             "/Config/Cmd",
-            "/Config/Labels/refit-lane",
+            "/Config/Labels/refit-test",
             "/HostConfig/RestartPolicy",
             "/HostConfig/PortBindings",
             "/NetworkSettings/Ports",
@@ -150,13 +150,21 @@ impl Judge<'_> {
         problems
     }
 
+    /// What is not the same there; of an object, the fields that differ.
     fn same(&self, pointer: &str) -> Vec<String> {
         let part = |document: &Value| document.pointer(pointer).cloned().unwrap_or_default();
         let (was, is) = (part(self.was), part(self.is));
         if was == is {
             return Vec::new();
         }
-        vec![format!("{pointer} was {was}, and is {is}")]
+        let (Some(fields), true) = (was.as_object(), is.is_object()) else {
+            return vec![format!("{pointer} was {was}, and is {is}")];
+        };
+        let missing = is.as_object().into_iter().flatten();
+        let missing = missing.filter(|(field, _)| !fields.contains_key(*field));
+        let keys = fields.iter().chain(missing).map(|(field, _)| field);
+        keys.flat_map(|field| self.same(&format!("{pointer}/{}", field.replace('/', "~1"))))
+            .collect()
     }
 
     fn same_address(&self) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use compat_tests::{Answer, PATIENCE, Scenario, direct::exchange, process::Refit, variable};
+use compat_tests::{Answer, LABEL, PATIENCE, Scenario, direct::exchange, process::Refit, variable};
 use serde_json::{Value, json};
 
 use super::{
@@ -19,9 +19,6 @@ use super::{
     injector::Injector,
     writer::{Writer, is_answered},
 };
-
-/// The label of a lane's containers and volumes; its value is the lane's name.
-const LANE: &str = "refit-lane";
 
 /// How long anything of the upgrade that can hang is waited for.
 const LIMITS: [&str; 6] = [
@@ -66,8 +63,8 @@ pub struct Trial {
     pub log: String,
 }
 
-pub struct Lane<'a> {
-    scenario: &'a Scenario,
+pub struct Lane {
+    /// The name of the container, its volume and its network.
     name: String,
     published: SocketAddr,
     injector: Injector,
@@ -77,18 +74,21 @@ pub struct Lane<'a> {
     /// How many acknowledged writes were looked for already.
     checked: usize,
     log: Arc<Mutex<String>>,
+    /// Last, as it removes the rest.
+    scenario: Scenario,
 }
 
-impl<'a> Lane<'a> {
-    /// A lane with its container. No two numbers are the same, not even of two scenarios.
-    pub fn new(scenario: &'a Scenario, number: u8, policy: &str) -> Self {
-        let name = scenario.named(&number.to_string());
+impl Lane {
+    /// A lane of a matrix, with its container. No two numbers are the same, not even of two matrices.
+    pub fn new(matrix: &str, number: u8, policy: &str) -> Self {
+        let scenario = Scenario::without_refit(&format!("{matrix}-{number}"));
+        let name = scenario.named("db");
         let subnet = format!("10.212.{number}.0/24");
         scenario.docker(&["network", "create", "--subnet", &subnet, &name]);
         let address = Ipv4Addr::new(10, 212, number, 9);
         let port = 27_000 + u16::from(number);
-        create(scenario, &name, address, port, policy);
-        let socket = scenario.folder().join(format!("engine-{number}.sock"));
+        create(&scenario, &name, address, port, policy);
+        let socket = scenario.folder().join("engine.sock");
         let mut lane = Self {
             injector: Injector::new(&socket, &scenario.engine(), &name),
             writer: Writer::new((address, 6379).into()),
@@ -160,16 +160,10 @@ impl<'a> Lane<'a> {
         self.lost(0)
     }
 
-    /// The address of its Refit.
-    fn address(&self) -> String {
-        let folder = self.scenario.folder().display();
-        format!("unix://{folder}/{}.sock", self.name)
-    }
-
     /// Starts Refit; again, where the fault killed it before it listened.
     fn start_refit(&self) -> Refit {
         loop {
-            let (listen, engine) = (self.address(), self.injector.address());
+            let (listen, engine) = (self.scenario.refit(), self.injector.address());
             let log = Arc::clone(&self.log);
             let tell = move |line: &str| {
                 let mut log = log.lock().expect("the log");
@@ -193,7 +187,7 @@ impl<'a> Lane<'a> {
     fn upgrade(&self, replacement: Replacement, image: &str) -> Option<Answer> {
         let path = format!("/containers/{}/upgrade?pull=always&t=1", self.name);
         let body = self.patch(replacement, image).to_string();
-        exchange(&self.address(), "POST", &path, &body).ok()
+        exchange(&self.scenario.refit(), "POST", &path, &body).ok()
     }
 
     fn patch(&self, replacement: Replacement, image: &str) -> Value {
@@ -214,7 +208,7 @@ impl<'a> Lane<'a> {
             patch["HostConfig"] = json!({ "Mounts": [{
                 "Type": "volume",
                 "Target": "/fresh",
-                "VolumeOptions": { "Labels": { LANE: self.name } },
+                "VolumeOptions": { "Labels": { LABEL: self.scenario.name() } },
             }] });
         }
         patch
@@ -248,7 +242,7 @@ impl<'a> Lane<'a> {
 
     /// What inspect prints of the container, if it runs, and nothing else is there.
     fn look(&self) -> Result<Value, String> {
-        let filters = json!({ "label": [format!("{LANE}={}", self.name)] });
+        let filters = json!({ "label": [format!("{LABEL}={}", self.scenario.name())] });
         let list = |path: &str| self.scenario.ask("GET", &format!("{path}{filters}")).json();
         let containers = list("/containers/json?all=1&filters=");
         let names: Vec<&str> = names(&containers, "/Names/0");
@@ -310,12 +304,12 @@ fn is_patient(case: Case, told: Option<&Answer>) -> bool {
 
 /// A Redis that is its volume's sole writer, as far as it can tell.
 fn create(scenario: &Scenario, name: &str, address: Ipv4Addr, port: u16, policy: &str) {
-    let label = format!("--label={LANE}={name}");
+    let label = scenario.label();
     scenario.docker(&["volume", "create", &label, name]);
     let volume = format!("{name}:/data");
     let (address, port) = (address.to_string(), format!("{port}:6379"));
     let image = image("7.0");
-    let container = ["create", &scenario.label(), &label, "--name", name];
+    let container = ["create", &label, "--name", name];
     let place = [
         "--network",
         name,

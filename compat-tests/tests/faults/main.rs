@@ -24,7 +24,9 @@ mod tally;
 mod writer;
 
 use std::{
+    io::Read,
     ops::Range,
+    process::{Child, Command, Stdio},
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -34,7 +36,6 @@ use std::{
 };
 
 use calls::{Call, ROLLED_BACK, STARTED, Story, UPGRADED};
-use compat_tests::Scenario;
 use fault::{Fault, OF_CALLS, OF_DOCKERD, When};
 use lane::{Case, Lane, Replacement};
 use tally::Tally;
@@ -58,9 +59,8 @@ struct Matrix {
 impl Matrix {
     fn run(&self) {
         let begin = Instant::now();
-        let scenario = Scenario::without_refit(self.name);
         let lane = &|number| {
-            let mut lane = Lane::new(&scenario, number, self.policy);
+            let mut lane = Lane::new(self.name, number, self.policy);
             // The first upgrade is like no other: no marker stands there yet.
             faultless(&mut lane, Replacement::Good);
             lane
@@ -91,7 +91,7 @@ impl Matrix {
             engine::version(),
             begin.elapsed()
         );
-        self.conclude(&tally, &cases, written);
+        conclude(&tally, &cases, written);
     }
 
     /// Counts the calls of the upgrade without a fault; every fault of each of them.
@@ -118,14 +118,6 @@ impl Matrix {
         })
         .collect()
     }
-
-    fn conclude(&self, tally: &Tally, cases: &[Case], written: usize) {
-        let violations = tally.violations.join("\n");
-        assert!(violations.is_empty(), "{violations}");
-        assert_eq!(tally.cases() + tally.unmet(), cases.len());
-        assert!(tally.unmet() <= cases.len() / UNMET, "{}", tally.unmet());
-        assert!(written > cases.len(), "only {written} writes");
-    }
 }
 
 /// Runs cases until none is left; how many writes were acknowledged.
@@ -142,6 +134,15 @@ fn work(lane: &mut Lane, cases: &[Case], next: &AtomicUsize, tally: &Mutex<Tally
     let mut tally = tally.lock().expect("the tally");
     tally.violations.extend(lost);
     lane.written()
+}
+
+/// No violation, and as many cases as were meant.
+fn conclude(tally: &Tally, cases: &[Case], written: usize) {
+    let violations = tally.violations.join("\n");
+    assert!(violations.is_empty(), "{violations}");
+    assert_eq!(tally.cases() + tally.unmet(), cases.len());
+    assert!(tally.unmet() <= cases.len() / UNMET, "{}", tally.unmet());
+    assert!(written > cases.len(), "only {written} writes");
 }
 
 /// The calls of an upgrade without a fault.
@@ -213,4 +214,36 @@ fn dockerd_is_killed_during_a_rollback() {
         policy: "always",
     };
     matrix.run();
+}
+
+#[test]
+fn two_at_once_are_noticed_and_one_after_the_other_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let two = folder.path().join("two");
+    let member = || {
+        Command::new(env!("CARGO_BIN_EXE_sole"))
+            .arg(folder.path())
+            // Says that it has begun, and runs until its input ends.
+            .args(["sh", "-c", "echo; read line"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a member")
+    };
+    let has_begun = |member: &mut Child| {
+        let output = member.stdout.as_mut().expect("its output");
+        output.read_exact(&mut [0]).expect("its first word");
+    };
+    let mut first = member();
+    has_begun(&mut first);
+    first.wait().expect("its end");
+    let mut second = member();
+    has_begun(&mut second);
+    assert!(!two.exists());
+    let mut third = member();
+    has_begun(&mut third);
+    assert!(two.exists());
+    for mut member in [second, third] {
+        member.wait().expect("its end");
+    }
 }

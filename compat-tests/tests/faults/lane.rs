@@ -20,7 +20,7 @@ use super::{
     writer::{Writer, is_answered},
 };
 
-/// How long anything of the upgrade that can hang is waited for.
+/// How long Refit waits for a call, and for an engine that is away.
 const LIMITS: [&str; 6] = [
     "--call-timeout",
     "1s",
@@ -43,7 +43,7 @@ pub enum Replacement {
     Unhealthy,
 }
 
-/// One upgrade, and what it is to meet.
+/// One upgrade, and what one of its calls is to meet.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     pub replacement: Replacement,
@@ -63,16 +63,19 @@ pub struct Trial {
     pub log: String,
 }
 
+/// A container under load, with what stands around it.
 pub struct Lane {
     /// The name of the container, its volume and its network.
     name: String,
+    /// Where its port is published.
     published: SocketAddr,
     injector: Injector,
     writer: Writer,
-    /// What inspect prints of the container; as it was left by the case before.
+    /// What inspect printed of the container at the end of the case before.
     standing: Value,
     /// How many acknowledged writes were looked for already.
     checked: usize,
+    /// What the Refits of the case said.
     log: Arc<Mutex<String>>,
     /// Last, as it removes the rest.
     scenario: Scenario,
@@ -303,11 +306,16 @@ impl Lane {
     }
 }
 
-/// Whether the end may come later than the answer, or than the end of recovery.
+/// Whether the end may come later than the answer, or than the end of recovery: where that is what was
+/// told, or where the engine that came back may still be starting what it found.
 fn is_patient(case: Case, told: Option<&Answer>) -> bool {
+    let rollback = told.map(|told| told.text_of("Rollback"));
     let is_dockerd = |(_, fault): (_, Fault)| fault.blow == Blow::KillDockerd;
-    let is_incomplete = told.is_some_and(|told| told.text_of("Rollback") == "incomplete");
-    case.fault.is_some_and(is_dockerd) || is_incomplete
+    match rollback.as_deref() {
+        Some("incomplete") => true,
+        Some("restored") => false,
+        _ => case.fault.is_some_and(is_dockerd),
+    }
 }
 
 /// A Redis that is its volume's sole writer, as far as it can tell.

@@ -93,12 +93,12 @@ impl Tally {
 
 impl Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:28}", "cases/violations")?;
+        write!(f, "{:32}", "cases/violations")?;
         for (_, head) in self.faults {
             write!(f, "{head:>13}")?;
         }
         for (row, name) in &self.rows {
-            write!(f, "\n{name:28}")?;
+            write!(f, "\n{name:32}")?;
             for column in 0..self.faults.len() {
                 let cell = self.cells.get(&(*row, column));
                 let cell = cell.map(|(cases, violations)| format!("{cases}/{violations}"));

@@ -12,19 +12,19 @@
 
 pub mod direct;
 pub mod images;
+pub mod process;
 pub mod rows;
 pub mod same;
 
 use std::{
-    env, fs,
+    env,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -173,40 +173,6 @@ impl Scenario {
             refit.kill().expect("kill refit");
             refit.wait().expect("reap refit");
         }
-    }
-
-    /// Ends Refit by SIGTERM, and waits for its end.
-    pub fn terminate_refit(&mut self) -> ExitStatus {
-        kill_process(self.process_of_refit(), Signal::TERM).expect("terminate refit");
-        let mut refit = self.refit.take().expect("a running refit");
-        refit.wait().expect("reap refit")
-    }
-
-    /// Refit's process.
-    fn process_of_refit(&self) -> Pid {
-        Pid::from_child(self.refit.as_ref().expect("a running refit"))
-    }
-
-    /// Makes Refit stand still, as a machine that is short of time does.
-    pub fn hold_refit(&self) {
-        kill_process(self.process_of_refit(), Signal::STOP).expect("hold refit");
-    }
-
-    /// Lets Refit go on.
-    pub fn release_refit(&self) {
-        kill_process(self.process_of_refit(), Signal::CONT).expect("release refit");
-    }
-
-    /// How much memory Refit takes, in bytes.
-    pub fn memory_of_refit(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.process_of_refit());
-        let status = fs::read_to_string(path).expect("its status");
-        let resident = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|size| size.trim().strip_suffix(" kB"));
-        let size: Option<u64> = resident.and_then(|size| size.parse().ok());
-        size.expect("a size") << 10
     }
 
     /// Runs `docker` against the engine; it must succeed. Returns its output without the last

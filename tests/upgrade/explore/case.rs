@@ -155,6 +155,7 @@ impl Case {
 
     /// An engine with the original and another container on its network.
     async fn set_up(self, engine: &Arc<Simulated>) {
+        engine.world().add_network("app");
         let image = |cmd: Value| json!({ "Cmd": cmd, "Volumes": { "/anonymous": {} } });
         let second = json!({ "Cmd": ["serve"], "Volumes": { "/anonymous": {}, "/fresh": {} } });
         for (reference, config) in [

@@ -89,6 +89,8 @@ pub struct Container {
     pub is_touched: bool,
     /// How often Refit ended its process.
     pub stops: u32,
+    /// How often its process has begun.
+    pub runs: usize,
     since: Duration,
     backoff: Duration,
 }
@@ -117,6 +119,7 @@ impl Container {
             started_by: Actor::Engine,
             is_touched: false,
             stops: 0,
+            runs: 0,
             since: Duration::ZERO,
             backoff: Duration::ZERO,
         }
@@ -167,6 +170,7 @@ impl Container {
         self.error.clear();
         self.exit_code = 0;
         self.status = Status::Running;
+        self.runs += 1;
         self.since = now;
         self.due = match program {
             Program::Exit(code, after) => Some((now + after, Due::Exit(code))),

@@ -31,7 +31,7 @@ impl World {
         let id = self.new_id();
         let mut created = Container::new(id.clone(), name, image_id, config, host);
         created.mounts = self.mounts(&created);
-        created.endpoints = endpoints(&created.host, &networking);
+        created.endpoints = self.endpoints(&created.host, &networking);
         created.lineage = self.descent(&created);
         self.changes.push(format!("create {name}"));
         self.containers.push(created);
@@ -55,58 +55,56 @@ impl World {
         let mut mounts = Vec::new();
         for bind in list(&container.host, "/Binds") {
             let bind = bind.as_str().expect("a bind").to_owned();
-            let mut parts = bind.splitn(3, ':').map(str::to_owned);
-            let (source, target) = (parts.next(), parts.next());
-            mounts.push(self.mount(source, target.as_deref(), parts.next()));
+            let parts: Vec<&str> = bind.splitn(3, ':').collect();
+            mounts.push(match *parts.as_slice() {
+                [source, target, options] => self.mount(Some(source), target, options),
+                [source, target] => self.mount(Some(source), target, ""),
+                _ => self.mount(None, &bind, ""),
+            });
         }
         for mount in list(&container.host, "/Mounts") {
-            let source = Some(text(&mount, "/Source").to_owned());
-            let source = source.filter(|source| !source.is_empty());
-            mounts.push(self.mount(source, Some(text(&mount, "/Target")), None));
+            let source = Some(text(&mount, "/Source")).filter(|source| !source.is_empty());
+            mounts.push(self.mount(source, text(&mount, "/Target"), ""));
         }
         let volumes = container.config["Volumes"].as_object();
         for target in volumes.into_iter().flat_map(Map::keys) {
             if !mounts.iter().any(|mount| mount.target == *target) {
-                mounts.push(self.mount(None, Some(target), None));
+                mounts.push(self.mount(None, target, ""));
             }
         }
         mounts
     }
 
-    fn mount(
-        &mut self,
-        source: Option<String>,
-        target: Option<&str>,
-        options: Option<String>,
-    ) -> Mount {
-        let is_anonymous = source.is_none();
-        let volume = source.unwrap_or_else(|| self.new_id());
+    /// The endpoints that are given; else the one that the network mode makes.
+    fn endpoints(&self, host: &Value, networking: &Value) -> Map<String, Value> {
+        let given = networking.get("EndpointsConfig").and_then(Value::as_object);
+        let mut given = given.cloned().unwrap_or_default();
+        let mode = match text(host, "/NetworkMode") {
+            "" | "default" => "bridge",
+            mode => mode,
+        };
+        let has_own = !matches!(mode, "none" | "host") && !mode.starts_with("container:");
+        if given.is_empty() && has_own {
+            given.insert(mode.to_owned(), json!({}));
+        }
+        let endpoints = given.into_iter().map(|(network, settings)| {
+            let name = self.network(&network).map(|(name, _)| name.clone());
+            let endpoint = self.endpoint(&network, &settings);
+            (name.unwrap_or(network), endpoint)
+        });
+        endpoints.collect()
+    }
+
+    fn mount(&mut self, source: Option<&str>, target: &str, options: &str) -> Mount {
+        let volume = source.map_or_else(|| self.new_id(), str::to_owned);
         self.volumes.insert(volume.clone());
         Mount {
             volume,
-            target: target.expect("a target").to_owned(),
-            options: options.unwrap_or_default(),
-            is_anonymous,
+            target: target.to_owned(),
+            options: options.to_owned(),
+            is_anonymous: source.is_none(),
         }
     }
-}
-
-/// The endpoints that are given; else the one that the network mode makes.
-fn endpoints(host: &Value, networking: &Value) -> Map<String, Value> {
-    let given = networking.get("EndpointsConfig").and_then(Value::as_object);
-    let mut given = given.cloned().unwrap_or_default();
-    let mode = text(host, "/NetworkMode");
-    if given.is_empty() && !matches!(mode, "" | "none" | "host") {
-        given.insert(mode.to_owned(), json!({}));
-    }
-    let endpoints = given.into_iter().map(|(network, settings)| {
-        let mut endpoint = json!({ "NetworkID": network, "IPAddress": "" });
-        for (key, value) in settings.as_object().into_iter().flatten() {
-            endpoint[key] = value.clone();
-        }
-        (network, endpoint)
-    });
-    endpoints.collect()
 }
 
 /// What create makes of a configuration and an image's (moby `daemon/commit.go`, `merge`).

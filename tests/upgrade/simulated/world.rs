@@ -21,6 +21,8 @@ pub struct World {
     /// Those that were removed.
     pub removed: Vec<Container>,
     pub volumes: BTreeSet<String>,
+    /// By name and ID.
+    networks: Vec<(String, String)>,
     /// References, with what inspect prints of the image.
     images: Vec<(String, Arc<Value>)>,
     /// The calls that changed something, in their order: `stop web`.
@@ -58,6 +60,7 @@ impl World {
             containers: Vec::new(),
             removed: Vec::new(),
             volumes: BTreeSet::new(),
+            networks: vec![("bridge".to_owned(), "network of bridge".to_owned())],
             images: Vec::new(),
             changes: Vec::new(),
             made: 0,
@@ -82,6 +85,23 @@ impl World {
         self.images.retain(|(name, _)| name != reference);
         let image = json!({ "Id": id, "Os": "linux", "Architecture": "amd64", "Config": config });
         self.images.push((reference.to_owned(), Arc::new(image)));
+    }
+
+    /// Makes a network.
+    pub fn add_network(&mut self, name: &str) {
+        self.networks
+            .push((name.to_owned(), format!("network of {name}")));
+    }
+
+    /// The name and the ID of a network.
+    ///
+    /// # Errors
+    /// 404, as the engine says it.
+    pub(super) fn network(&self, reference: &str) -> Result<&(String, String)> {
+        let mut networks = self.networks.iter();
+        networks
+            .find(|(name, id)| name == reference || id == reference)
+            .ok_or_else(|| refused(404, format!("network {reference} not found")))
     }
 
     /// What was changed since the last time that somebody asked.
@@ -175,10 +195,32 @@ impl World {
     }
 
     pub(super) fn connect(&mut self, network: &str, id: &str, endpoint: &Value) -> Result<()> {
+        self.position(id)?;
+        let (name, _) = self.network(network)?.clone();
+        if self
+            .find(id)
+            .is_some_and(|c| c.endpoints.contains_key(&name))
+        {
+            let message = format!("endpoint already exists in network {name}");
+            return Err(refused(403, message));
+        }
         let at = self.change("connect", id)?;
-        let endpoints = &mut self.containers[at].endpoints;
-        endpoints.insert(network.to_owned(), endpoint.clone());
+        let endpoint = self.endpoint(&name, endpoint);
+        self.containers[at].endpoints.insert(name, endpoint);
+        if self.containers[at].has_process() {
+            self.give_addresses(at);
+        }
         Ok(())
+    }
+
+    /// What inspect prints of an endpoint with these settings, as long as it has no address.
+    pub(super) fn endpoint(&self, network: &str, settings: &Value) -> Value {
+        let id = self.network(network).map(|(_, id)| id.as_str());
+        let mut endpoint = json!({ "NetworkID": id.unwrap_or_default(), "IPAddress": "" });
+        for (key, value) in settings.as_object().into_iter().flatten() {
+            endpoint[key] = value.clone();
+        }
+        endpoint
     }
 
     pub(super) fn update(&mut self, id: &str, policy: &RestartPolicy) -> Result<()> {
@@ -231,15 +273,7 @@ impl World {
     pub(super) fn begin(&mut self, at: usize) -> std::result::Result<(), String> {
         let now = self.now;
         self.containers[at].begin(now)?;
-        for network in self.containers[at]
-            .endpoints
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            let address = self.free_address(&network);
-            self.containers[at].endpoints[&network]["IPAddress"] = json!(address);
-        }
+        self.give_addresses(at);
         let begun = &self.containers[at];
         let others = self.lineage(&begun.lineage).filter(|c| c.id != begun.id);
         // What a person starts is the person's doing.
@@ -249,6 +283,17 @@ impl World {
         let violations: Vec<String> = second.map(violation).collect();
         self.violations.extend(violations);
         Ok(())
+    }
+
+    /// On each network where it has none.
+    fn give_addresses(&mut self, at: usize) {
+        let endpoints = self.containers[at].endpoints.iter();
+        let without = endpoints.filter(|(_, endpoint)| endpoint["IPAddress"] == "");
+        let without: Vec<String> = without.map(|(network, _)| network.clone()).collect();
+        for network in without {
+            let address = self.free_address(&network);
+            self.containers[at].endpoints[&network]["IPAddress"] = json!(address);
+        }
     }
 
     fn free_address(&self, network: &str) -> String {
@@ -361,7 +406,8 @@ impl World {
         }
     }
 
-    fn kill(&mut self, id: &str) -> Result<()> {
+    /// A client's SIGKILL.
+    pub fn kill(&mut self, id: &str) -> Result<()> {
         let at = self.position(id)?;
         let container = &mut self.containers[at];
         if container.status.is_active() {

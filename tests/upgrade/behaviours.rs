@@ -20,7 +20,7 @@ mod daemon;
 
 use std::fmt::Write;
 
-pub use bench::Stage;
+pub use bench::{NETWORKS, Stage};
 
 use serde_json::json;
 use tokio::runtime::Builder;
@@ -91,7 +91,7 @@ fn set_up(world: &mut World) {
     world.tag("behaving", "sha256:behaving", &behaving);
     let entered = json!({ "Entrypoint": ["env"], "Cmd": ["serve"] });
     world.tag("entered", "sha256:entered", &entered);
-    for network in ["app", "second"] {
+    for network in NETWORKS {
         world.add_network(network);
     }
 }

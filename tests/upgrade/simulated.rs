@@ -147,10 +147,7 @@ impl Simulated {
 
     /// What inspect prints; null where there is no such container.
     pub fn inspect(&self, reference: &str) -> Value {
-        let world = self.world();
-        world
-            .find(reference)
-            .map_or(Value::Null, Container::printed)
+        self.world().printed(reference).unwrap_or_default()
     }
 
     /// A call: what it does, if nothing goes wrong with it.
@@ -258,7 +255,7 @@ impl Engine for Simulated {
     }
 
     async fn inspect_container(&self, reference: &str) -> Result<Value> {
-        let look = |world: &mut World| Ok(world.get(reference)?.printed());
+        let look = |world: &mut World| world.printed(reference);
         self.call("inspect", reference, look).await
     }
 

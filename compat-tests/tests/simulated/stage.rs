@@ -3,7 +3,10 @@
 use compat_tests::{Scenario, manage_engine};
 use refit::engine::{Address, DockerEngine, Engine, EngineError, Result};
 
-use crate::upgrade::{behaviours::Stage, simulated::Death};
+use crate::upgrade::{
+    behaviours::{NETWORKS, Stage},
+    simulated::Death,
+};
 
 /// Ends when it is asked to. Its log tells when it can be asked.
 const SERVE: &str = "trap 'exit 0' TERM\necho ready\nsleep 100000 &\nwait";
@@ -41,7 +44,7 @@ impl Real {
             let programs = [("serve", SERVE), ("stubborn", STUBBORN), ("exit", EXIT)];
             scenario.build_with(image, &programs, dockerfile);
         }
-        for network in ["app", "second"] {
+        for network in NETWORKS {
             scenario.docker(&["network", "create", &scenario.named(network)]);
         }
         let address: Address = scenario.engine().parse().expect("an address");

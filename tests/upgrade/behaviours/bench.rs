@@ -22,6 +22,7 @@
 //! | `field NAME POINTER`, `summary NAME POINTER` | what inspect, or the list, prints there |
 //! | `image REFERENCE POINTER`, `network REFERENCE POINTER` | the same of an image, a network |
 //! | `address NAME NETWORK` | the last part of the IPv4 address, or `none` |
+//! | `joined NAME NETWORK` | `yes` if inspect prints the network's ID, else `no` |
 //! | `volume NAME` | `there` or `gone`; `@web/path` is what `web` was created with at `/path` |
 //! | `labelled KEY` | the containers that bear the label, or `none` |
 //!
@@ -38,6 +39,9 @@ use super::{
     super::simulated::{Death, Simulated},
     body::{self, Words},
 };
+
+/// The networks that every stage has.
+pub const NETWORKS: [&str; 2] = ["app", "second"];
 
 /// How long a state is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,6 +135,7 @@ impl<'a> Bench<'a> {
             }
             ("labelled", [label]) => answer(self.labelled(label).await),
             ("address", [name, network]) => answer(self.address(name, network).await),
+            ("joined", [name, network]) => answer(self.joined(name, network).await),
             ("field" | "summary" | "image" | "network", [of, pointer]) => {
                 let printed = self.printed(verb, of).await;
                 answer(printed.map(|printed| shown(printed.pointer(pointer))))
@@ -289,17 +294,24 @@ impl<'a> Bench<'a> {
         })
     }
 
-    async fn address(&self, name: &str, network: &str) -> Result<String> {
+    /// What a container's endpoint on a network says.
+    async fn endpoint(&self, name: &str, network: &str, field: &str) -> Result<String> {
         let seen = self.look(name).await?;
-        let address =
-            &seen.document["NetworkSettings"]["Networks"][self.named(network)]["IPAddress"];
-        let last = address
-            .as_str()
-            .and_then(|address| address.rsplit('.').next());
-        Ok(last
-            .filter(|last| !last.is_empty())
-            .unwrap_or("none")
-            .to_owned())
+        let endpoint = &seen.document["NetworkSettings"]["Networks"][self.named(network)];
+        Ok(endpoint[field].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn address(&self, name: &str, network: &str) -> Result<String> {
+        let address = self.endpoint(name, network, "IPAddress").await?;
+        let last = address.rsplit('.').next().filter(|last| !last.is_empty());
+        Ok(last.unwrap_or("none").to_owned())
+    }
+
+    async fn joined(&self, name: &str, network: &str) -> Result<String> {
+        let id = self.endpoint(name, network, "NetworkID").await?;
+        let printed = self.engine().inspect_network(&self.named(network)).await?;
+        let answer = if printed["Id"] == id { "yes" } else { "no" };
+        Ok(answer.to_owned())
     }
 
     /// Has dockerd end, and waits until it is back.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     container::{Container, Mount},
     list, refused, text,
-    world::World,
+    world::{World, endpoint_of},
 };
 
 impl World {
@@ -19,17 +19,23 @@ impl World {
             let message = format!("Conflict. The container name \"/{name}\" is already in use");
             return Err(refused(409, message));
         }
+        if let Some(message) = contradiction(&body["HostConfig"]) {
+            return Err(refused(400, message));
+        }
         let image = self.image(text(body, "/Image"))?;
         let image_id = text(image, "/Id").to_owned();
         let defaults = image["Config"].as_object().cloned().unwrap_or_default();
         let mut config = body.as_object().cloned().unwrap_or_default();
         let host = config.shift_remove("HostConfig");
-        let host = host.unwrap_or_else(|| json!({}));
+        let mut host = host.unwrap_or_else(|| json!({}));
+        self.resolve_modes(&mut host)?;
+        let links = self.resolve_links(&mut host)?;
         let networking = config.shift_remove("NetworkingConfig").unwrap_or_default();
         merge(&mut config, &defaults);
         let config = Value::Object(config);
         let id = self.new_id();
         let mut created = Container::new(id.clone(), name, image_id, config, host);
+        created.links = links;
         created.mounts = self.mounts(&created);
         created.endpoints = self.endpoints(&created.host, &networking);
         created.lineage = self.descent(&created);
@@ -48,6 +54,35 @@ impl World {
         let replaced = self.position(text(&marker, "/Original/Id"));
         let of = replaced.map_or(created, |at| &self.containers[at]);
         of.lineage.clone()
+    }
+
+    /// A container whose name space is joined is known by its ID.
+    fn resolve_modes(&self, host: &mut Value) -> Result<()> {
+        for mode in ["NetworkMode", "IpcMode", "PidMode"] {
+            let joined = host[mode]
+                .as_str()
+                .and_then(|mode| mode.strip_prefix("container:"));
+            if let Some(joined) = joined {
+                host[mode] = json!(format!("container:{}", self.get(joined)?.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// The linked containers' IDs, with their aliases.
+    fn resolve_links(&self, host: &mut Value) -> Result<Vec<(String, String)>> {
+        let links = host
+            .as_object_mut()
+            .and_then(|host| host.shift_remove("Links"));
+        let links = list(&json!({ "Links": links }), "/Links");
+        let resolve = |link: Value| {
+            let (name, alias) = link
+                .as_str()
+                .and_then(|l| l.split_once(':'))
+                .expect("a link");
+            Ok((self.get(name)?.id.clone(), alias.to_owned()))
+        };
+        links.into_iter().map(resolve).collect()
     }
 
     /// The volumes of `Binds`, of `Mounts`, and of the image's `VOLUME` where neither says anything.
@@ -89,8 +124,7 @@ impl World {
         }
         let endpoints = given.into_iter().map(|(network, settings)| {
             let name = self.network(&network).map(|(name, _)| name.clone());
-            let endpoint = self.endpoint(&network, &settings);
-            (name.unwrap_or(network), endpoint)
+            (name.unwrap_or(network), endpoint_of(&settings))
         });
         endpoints.collect()
     }
@@ -105,6 +139,13 @@ impl World {
             is_anonymous: source.is_none(),
         }
     }
+}
+
+/// What contradicts itself.
+fn contradiction(host: &Value) -> Option<&'static str> {
+    let policy = text(host, "/RestartPolicy/Name");
+    (host["AutoRemove"] == true && !matches!(policy, "" | "no"))
+        .then_some("can't create 'AutoRemove' container with restart policy")
 }
 
 /// What create makes of a configuration and an image's (moby `daemon/commit.go`, `merge`).
@@ -133,12 +174,13 @@ fn merge(config: &mut Map<String, Value>, image: &Map<String, Value>) {
         }
     }
     config.insert("Env".to_owned(), json!(env));
+    let says_nothing = |value: &Value| value.is_null() || value == "";
+    // An entry point shuts the image's command out.
+    let is_entered = !config.get("Entrypoint").is_none_or(says_nothing);
     for field in ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal"] {
-        let says_nothing = |value: &Value| value.is_null() || value == "";
-        if config.get(field).is_none_or(says_nothing)
-            && let Some(default) = image.get(field)
-        {
-            config.insert(field.to_owned(), default.clone());
+        if config.get(field).is_none_or(says_nothing) {
+            let default = image.get(field).filter(|_| !(field == "Cmd" && is_entered));
+            config.insert(field.to_owned(), default.cloned().unwrap_or_default());
         }
     }
 }

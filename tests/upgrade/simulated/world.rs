@@ -139,6 +139,24 @@ impl World {
         self.position(reference).map(|at| &self.containers[at])
     }
 
+    /// What inspect prints.
+    ///
+    /// # Errors
+    /// 404, as the engine says it.
+    pub(super) fn printed(&self, reference: &str) -> Result<Value> {
+        let container = self.get(reference)?;
+        let mut printed = container.printed();
+        let links = container.links.iter().filter_map(|(id, alias)| {
+            let linked = self.find(id)?;
+            Some(format!("/{}:/{}/{alias}", linked.name, container.name))
+        });
+        printed["HostConfig"]["Links"] = match links.collect::<Vec<_>>() {
+            none if none.is_empty() => Value::Null,
+            links => json!(links),
+        };
+        Ok(printed)
+    }
+
     /// The containers that descend from one another by upgrades.
     pub fn lineage(&self, lineage: &str) -> impl Iterator<Item = &Container> {
         let members = self.containers.iter();
@@ -195,35 +213,28 @@ impl World {
     }
 
     pub(super) fn connect(&mut self, network: &str, id: &str, endpoint: &Value) -> Result<()> {
-        self.position(id)?;
-        let (name, _) = self.network(network)?.clone();
-        if self
-            .find(id)
-            .is_some_and(|c| c.endpoints.contains_key(&name))
-        {
+        let runs = self.get(id)?.has_process();
+        let name = match self.network(network) {
+            Ok((name, _)) => name.clone(),
+            // It is noticed at start.
+            Err(_) if !runs => network.to_owned(),
+            Err(error) => return Err(error),
+        };
+        if runs && self.get(id)?.endpoints.contains_key(&name) {
             let message = format!("endpoint already exists in network {name}");
             return Err(refused(403, message));
         }
         let at = self.change("connect", id)?;
-        let endpoint = self.endpoint(&name, endpoint);
-        self.containers[at].endpoints.insert(name, endpoint);
-        if self.containers[at].has_process() {
-            self.give_addresses(at);
-        }
-        Ok(())
-    }
-
-    /// What inspect prints of an endpoint with these settings, as long as it has no address.
-    pub(super) fn endpoint(&self, network: &str, settings: &Value) -> Value {
-        let id = self.network(network).map(|(_, id)| id.as_str());
-        let mut endpoint = json!({ "NetworkID": id.unwrap_or_default(), "IPAddress": "" });
-        for (key, value) in settings.as_object().into_iter().flatten() {
-            endpoint[key] = value.clone();
-        }
-        endpoint
+        let endpoints = &mut self.containers[at].endpoints;
+        endpoints.insert(name, endpoint_of(endpoint));
+        if runs { self.join_networks(at) } else { Ok(()) }
     }
 
     pub(super) fn update(&mut self, id: &str, policy: &RestartPolicy) -> Result<()> {
+        if self.get(id)?.is_auto_removed() && !policy.is_no() {
+            let message = "restart policy cannot be updated because AutoRemove is enabled";
+            return Err(refused(409, message));
+        }
         let at = self.change("update", id)?;
         self.containers[at].policy = policy.clone();
         Ok(())
@@ -265,15 +276,26 @@ impl World {
         }
         container.forget_restarts();
         container.started_by = actor;
-        self.begin(at).map_err(|message| refused(400, message))
+        let begun = self.begin(at);
+        if begun.is_err() && self.containers[at].is_auto_removed() {
+            self.delete(at, true);
+        }
+        begun
     }
 
     /// The process of a container begins, on the lowest free address of each network; no other of
     /// its lineage may run then.
-    pub(super) fn begin(&mut self, at: usize) -> std::result::Result<(), String> {
+    pub(super) fn begin(&mut self, at: usize) -> Result<()> {
         let now = self.now;
-        self.containers[at].begin(now)?;
-        self.give_addresses(at);
+        let joined = self.join_networks(at);
+        let begun = match joined {
+            Ok(()) => self.containers[at].begin(now),
+            Err(why) => Err(self.containers[at].fail(128, why)),
+        };
+        if let Err(why) = begun {
+            self.containers[at].leave_networks();
+            return Err(why);
+        }
         let begun = &self.containers[at];
         let others = self.lineage(&begun.lineage).filter(|c| c.id != begun.id);
         // What a person starts is the person's doing.
@@ -285,15 +307,19 @@ impl World {
         Ok(())
     }
 
-    /// On each network where it has none.
-    fn give_addresses(&mut self, at: usize) {
+    /// A container gets an address on each network where it has none.
+    fn join_networks(&mut self, at: usize) -> Result<()> {
         let endpoints = self.containers[at].endpoints.iter();
         let without = endpoints.filter(|(_, endpoint)| endpoint["IPAddress"] == "");
         let without: Vec<String> = without.map(|(network, _)| network.clone()).collect();
         for network in without {
+            let (_, id) = self.network(&network)?.clone();
             let address = self.free_address(&network);
-            self.containers[at].endpoints[&network]["IPAddress"] = json!(address);
+            let endpoint = &mut self.containers[at].endpoints[&network];
+            endpoint["NetworkID"] = json!(id);
+            endpoint["IPAddress"] = json!(address);
         }
+        Ok(())
     }
 
     fn free_address(&self, network: &str) -> String {
@@ -315,8 +341,7 @@ impl World {
             let message = format!("container {id} is not running, or paused already");
             return Err(refused(409, message));
         }
-        container.status = Status::Paused;
-        container.due = None;
+        container.freeze();
         Ok(())
     }
 
@@ -325,6 +350,10 @@ impl World {
         if self.containers[at].status == Status::Restarting {
             // Measured on 20.10 and 26.1; 28.5 takes it.
             return Err(refused(404, format!("No such container: {id}")));
+        }
+        if self.containers[at].name == name {
+            let message = "renaming a container with the same name as its current name";
+            return Err(refused(400, message));
         }
         if self.position(name).is_ok() {
             let message = format!("Conflict. The container name \"/{name}\" is already in use");
@@ -390,7 +419,10 @@ impl World {
             Verb::Start => self.start(&id),
             Verb::Stop => self.stop(&id, Duration::ZERO).map(drop),
             Verb::Kill => self.kill(&id),
-            Verb::Remove => self.kill(&id).and_then(|()| self.remove(&id, false)),
+            Verb::Remove => {
+                drop(self.kill(&id));
+                self.remove(&id, false)
+            }
         };
         self.actor = actor;
         if done.is_err() {
@@ -410,10 +442,27 @@ impl World {
     pub fn kill(&mut self, id: &str) -> Result<()> {
         let at = self.position(id)?;
         let container = &mut self.containers[at];
-        if container.status.is_active() {
-            container.is_stopped_by_hand = true;
-            self.end(at, 137);
+        if !container.status.is_active() {
+            let message = format!("cannot kill container: {id}: it is not running");
+            return Err(refused(409, message));
         }
+        container.is_stopped_by_hand = true;
+        // Between two runs nothing is left to kill.
+        let code = if container.has_process() {
+            137
+        } else {
+            container.exit_code
+        };
+        self.end(at, code);
         Ok(())
     }
+}
+
+/// What inspect prints of an endpoint with these settings, before the container's first start.
+pub(super) fn endpoint_of(settings: &Value) -> Value {
+    let mut endpoint = json!({ "NetworkID": "", "IPAddress": "" });
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        endpoint[key] = value.clone();
+    }
+    endpoint
 }

@@ -260,7 +260,7 @@ impl Judge<'_> {
             problems.push("what a person renamed is gone".to_owned());
         }
         let mut members = world.lineage(original);
-        let is_up = self.case.is_good() && self.case.run_state() != RunState::Stopped;
+        let is_up = self.case.run_state() != RunState::Stopped;
         if is_up && !members.any(|member| member.status.is_active()) {
             problems.push("nothing runs".to_owned());
         }

@@ -373,8 +373,8 @@ impl World {
         let at = self.change("remove", id)?;
         let container = &self.containers[at];
         let is_last = self.lineage(&container.lineage).count() == 1;
-        // What came after the original was looked at, then the replacement, could not be seen.
-        let unseen = self.calls.len().saturating_sub(2);
+        // What came after the last look, at what is to stay, could not be seen.
+        let unseen = self.calls.len() - 1;
         let just_now = self.done_by_people.iter().any(|(at, ..)| *at >= unseen);
         if self.actor == Actor::Refit && is_last && !just_now {
             let violation = format!("{} was removed, and nothing is left", container.name);

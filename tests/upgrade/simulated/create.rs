@@ -74,6 +74,9 @@ impl World {
         let links = host
             .as_object_mut()
             .and_then(|host| host.shift_remove("Links"));
+        // A network of one's own has none.
+        let is_default = matches!(text(host, "/NetworkMode"), "" | "default" | "bridge");
+        let links = links.filter(|_| is_default);
         let links = list(&json!({ "Links": links }), "/Links");
         let resolve = |link: Value| {
             let (name, alias) = link

@@ -50,6 +50,8 @@ pub struct World {
     pub excused: Vec<(String, RunState)>,
     /// What must never happen, and did.
     pub violations: Vec<String>,
+    /// The ID of a container that the engine cannot inspect.
+    pub broken: Option<String>,
     /// The ID of the container whose upgrade other clients interfere with.
     pub subject: String,
 }
@@ -76,6 +78,7 @@ impl World {
             done_by_people: Vec::new(),
             excused: Vec::new(),
             violations: Vec::new(),
+            broken: None,
             subject: String::new(),
         }
     }
@@ -145,6 +148,9 @@ impl World {
     /// 404, as the engine says it.
     pub(super) fn printed(&self, reference: &str) -> Result<Value> {
         let container = self.get(reference)?;
+        if self.broken.as_ref() == Some(&container.id) {
+            return Err(refused(500, "layer does not exist"));
+        }
         let mut printed = container.printed();
         let links = container.links.iter().filter_map(|(id, alias)| {
             let linked = self.find(id)?;

@@ -39,6 +39,28 @@ pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run compat-tests/run.sh"))
 }
 
+/// The version of the engine, as `compat-tests/engines.sh` calls it.
+pub fn engine_version() -> String {
+    let (engine, engines) = (variable("REFIT_ENGINE"), variable("REFIT_ENGINES"));
+    let mut engines = engines
+        .split_whitespace()
+        .filter_map(|entry| entry.split_once('='));
+    let version = engines.find(|(_, at)| *at == engine);
+    version
+        .expect("an engine that engines.sh runs")
+        .0
+        .to_owned()
+}
+
+/// Has `compat-tests/engines.sh` do this to the engine: `kill`, `start`, `restart`.
+pub fn manage_engine(command: &str) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/engines.sh");
+    let done = Command::new(script)
+        .args([command, &engine_version()])
+        .status();
+    assert!(done.expect("engines.sh").success(), "engines.sh {command}");
+}
+
 /// One scenario: an engine, and a Refit in front of it. Dropping it removes the scenario's
 /// containers, images, volumes and networks, and ends its Refit.
 pub struct Scenario {
@@ -88,17 +110,23 @@ impl Answer {
 impl Scenario {
     /// A scenario of this name, with a running Refit.
     pub fn new(name: &str) -> Self {
+        let mut scenario = Self::without_refit(name);
+        scenario.start_refit();
+        scenario
+    }
+
+    /// A scenario of this name that looks at the engine alone.
+    pub fn without_refit(name: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("refit-")
             .tempdir()
             .expect("a folder");
-        let mut scenario = Self {
+        let scenario = Self {
             name: name.to_owned(),
             folder,
             refit: None,
         };
         scenario.clean();
-        scenario.start_refit();
         scenario
     }
 

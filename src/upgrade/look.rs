@@ -1,8 +1,13 @@
 //! Looks at containers.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::marker;
 use crate::{
@@ -12,6 +17,10 @@ use crate::{
 
 /// How many containers are inspected at a time.
 pub(super) const PARALLEL: usize = 8;
+
+/// The containers with a marker that the last look could not inspect. They are tried again every few
+/// seconds, and warned of once.
+static UNSEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// One look at a container.
 pub(super) async fn observe(engine: &dyn Engine, id: &str) -> Result<Container, EngineError> {
@@ -49,21 +58,33 @@ pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineErro
         .buffer_unordered(PARALLEL)
         .collect()
         .await;
-    let mut labelled = Labelled {
-        containers: Vec::new(),
-        is_complete: true,
-    };
+    let mut containers = Vec::new();
+    let mut unseen = BTreeSet::new();
     for (id, look) in looks {
         match look {
-            Ok(found) => labelled.containers.extend(found),
+            Ok(found) => containers.extend(found),
             Err(error @ EngineError::Unreachable { .. }) => return Err(error),
             Err(error) => {
-                warn!(id, %error, "a container with a marker cannot be inspected: it is tried again");
-                labelled.is_complete = false;
+                if is_unseen(&id) {
+                    debug!(id, %error, "a container with a marker still cannot be inspected");
+                } else {
+                    warn!(id, %error, "a container with a marker cannot be inspected: it is tried again");
+                }
+                unseen.insert(id);
             }
         }
     }
-    Ok(labelled)
+    let is_complete = unseen.is_empty();
+    *UNSEEN.lock().unwrap_or_else(PoisonError::into_inner) = unseen;
+    Ok(Labelled {
+        containers,
+        is_complete,
+    })
+}
+
+fn is_unseen(id: &str) -> bool {
+    let unseen = UNSEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    unseen.contains(id)
 }
 
 /// The names of the parked originals that none of these markers tells of: their replacement was

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use refit::{
     engine::EngineError,
-    upgrade::{Ending, Failure, Upgrades, marker::RunState},
+    upgrade::{Cause, Ending, Failure, Upgrades, marker::RunState},
 };
 use serde_json::{Value, json};
 use tokio::{runtime::Builder, time::sleep};
@@ -41,6 +41,17 @@ pub enum Replacement {
     Missing,
 }
 
+/// Why an original may not be upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The engine deletes it when it stops.
+    AutoRemove,
+    /// Another container joins its name space of this kind: `NetworkMode`, `IpcMode`, `PidMode`.
+    Joined(&'static str),
+    /// Another container links to it.
+    Linked,
+}
+
 /// An upgrade of one container.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
@@ -48,6 +59,7 @@ pub struct Case {
     /// The original's restart policy, with its retry count.
     pub policy: &'static str,
     pub replacement: Replacement,
+    pub obstacle: Option<Obstacle>,
 }
 
 /// A case that was run to rest.
@@ -69,6 +81,11 @@ pub struct Trial {
 impl Trial {
     pub fn is_upgraded(&self) -> bool {
         matches!(&self.answer, Some((Ok(Ending::Upgraded(outcome)), _)) if outcome.changed)
+    }
+
+    /// Whether it was refused for what it is.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.answer, Some((Err(failure), _)) if failure.cause == Cause::Conflict)
     }
 
     /// The original as it was.
@@ -155,6 +172,7 @@ impl Case {
 
     /// An engine with the original and another container on its network.
     async fn set_up(self, engine: &Arc<Simulated>) {
+        engine.world().add_network("app");
         let image = |cmd: Value| json!({ "Cmd": cmd, "Volumes": { "/anonymous": {} } });
         let second = json!({ "Cmd": ["serve"], "Volumes": { "/anonymous": {}, "/fresh": {} } });
         for (reference, config) in [
@@ -180,6 +198,7 @@ impl Case {
             "Image": image,
             "HostConfig": {
                 "NetworkMode": "app", "Binds": ["data:/data"],
+                "AutoRemove": self.obstacle == Some(Obstacle::AutoRemove),
                 "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries },
             },
         });
@@ -196,6 +215,17 @@ impl Case {
         }
         let neighbour = json!({ "Image": "web:1", "HostConfig": { "NetworkMode": "app" } });
         engine.run("neighbour", &neighbour);
+        let dependent = match self.obstacle {
+            Some(Obstacle::Joined(name_space)) => Some(json!({ name_space: "container:web" })),
+            Some(Obstacle::Linked) => Some(json!({ "Links": ["web:db"] })),
+            Some(Obstacle::AutoRemove) | None => None,
+        };
+        if let Some(host) = dependent {
+            engine.make(
+                "dependent",
+                &json!({ "Image": "web:1", "HostConfig": host }),
+            );
+        }
         // Time enough for a crashing one to be between two of its runs.
         sleep(Duration::from_millis(500)).await;
         match self.activity {

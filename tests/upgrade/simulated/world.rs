@@ -21,6 +21,8 @@ pub struct World {
     /// Those that were removed.
     pub removed: Vec<Container>,
     pub volumes: BTreeSet<String>,
+    /// By name and ID.
+    networks: Vec<(String, String)>,
     /// References, with what inspect prints of the image.
     images: Vec<(String, Arc<Value>)>,
     /// The calls that changed something, in their order: `stop web`.
@@ -48,6 +50,8 @@ pub struct World {
     pub excused: Vec<(String, RunState)>,
     /// What must never happen, and did.
     pub violations: Vec<String>,
+    /// The ID of a container that the engine cannot inspect.
+    pub broken: Option<String>,
     /// The ID of the container whose upgrade other clients interfere with.
     pub subject: String,
 }
@@ -58,6 +62,7 @@ impl World {
             containers: Vec::new(),
             removed: Vec::new(),
             volumes: BTreeSet::new(),
+            networks: vec![("bridge".to_owned(), "network of bridge".to_owned())],
             images: Vec::new(),
             changes: Vec::new(),
             made: 0,
@@ -73,6 +78,7 @@ impl World {
             done_by_people: Vec::new(),
             excused: Vec::new(),
             violations: Vec::new(),
+            broken: None,
             subject: String::new(),
         }
     }
@@ -82,6 +88,23 @@ impl World {
         self.images.retain(|(name, _)| name != reference);
         let image = json!({ "Id": id, "Os": "linux", "Architecture": "amd64", "Config": config });
         self.images.push((reference.to_owned(), Arc::new(image)));
+    }
+
+    /// Makes a network.
+    pub fn add_network(&mut self, name: &str) {
+        self.networks
+            .push((name.to_owned(), format!("network of {name}")));
+    }
+
+    /// The name and the ID of a network.
+    ///
+    /// # Errors
+    /// 404, as the engine says it.
+    pub(super) fn network(&self, reference: &str) -> Result<&(String, String)> {
+        let mut networks = self.networks.iter();
+        networks
+            .find(|(name, id)| name == reference || id == reference)
+            .ok_or_else(|| refused(404, format!("network {reference} not found")))
     }
 
     /// What was changed since the last time that somebody asked.
@@ -117,6 +140,27 @@ impl World {
     /// 404, as the engine says it.
     pub(super) fn get(&self, reference: &str) -> Result<&Container> {
         self.position(reference).map(|at| &self.containers[at])
+    }
+
+    /// What inspect prints.
+    ///
+    /// # Errors
+    /// 404, as the engine says it.
+    pub(super) fn printed(&self, reference: &str) -> Result<Value> {
+        let container = self.get(reference)?;
+        if self.broken.as_ref() == Some(&container.id) {
+            return Err(refused(500, "layer does not exist"));
+        }
+        let mut printed = container.printed();
+        let links = container.links.iter().filter_map(|(id, alias)| {
+            let linked = self.find(id)?;
+            Some(format!("/{}:/{}/{alias}", linked.name, container.name))
+        });
+        printed["HostConfig"]["Links"] = match links.collect::<Vec<_>>() {
+            none if none.is_empty() => Value::Null,
+            links => json!(links),
+        };
+        Ok(printed)
     }
 
     /// The containers that descend from one another by upgrades.
@@ -175,13 +219,28 @@ impl World {
     }
 
     pub(super) fn connect(&mut self, network: &str, id: &str, endpoint: &Value) -> Result<()> {
+        let runs = self.get(id)?.has_process();
+        let name = match self.network(network) {
+            Ok((name, _)) => name.clone(),
+            // It is noticed at start.
+            Err(_) if !runs => network.to_owned(),
+            Err(error) => return Err(error),
+        };
+        if runs && self.get(id)?.endpoints.contains_key(&name) {
+            let message = format!("endpoint already exists in network {name}");
+            return Err(refused(403, message));
+        }
         let at = self.change("connect", id)?;
         let endpoints = &mut self.containers[at].endpoints;
-        endpoints.insert(network.to_owned(), endpoint.clone());
-        Ok(())
+        endpoints.insert(name, endpoint_of(endpoint));
+        if runs { self.join_networks(at) } else { Ok(()) }
     }
 
     pub(super) fn update(&mut self, id: &str, policy: &RestartPolicy) -> Result<()> {
+        if self.get(id)?.is_auto_removed() && !policy.is_no() {
+            let message = "restart policy cannot be updated because AutoRemove is enabled";
+            return Err(refused(409, message));
+        }
         let at = self.change("update", id)?;
         self.containers[at].policy = policy.clone();
         Ok(())
@@ -223,22 +282,25 @@ impl World {
         }
         container.forget_restarts();
         container.started_by = actor;
-        self.begin(at).map_err(|message| refused(400, message))
+        let begun = self.begin(at);
+        if begun.is_err() && self.containers[at].is_auto_removed() {
+            self.delete(at, true);
+        }
+        begun
     }
 
     /// The process of a container begins, on the lowest free address of each network; no other of
     /// its lineage may run then.
-    pub(super) fn begin(&mut self, at: usize) -> std::result::Result<(), String> {
+    pub(super) fn begin(&mut self, at: usize) -> Result<()> {
         let now = self.now;
-        self.containers[at].begin(now)?;
-        for network in self.containers[at]
-            .endpoints
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            let address = self.free_address(&network);
-            self.containers[at].endpoints[&network]["IPAddress"] = json!(address);
+        let joined = self.join_networks(at);
+        let begun = match joined {
+            Ok(()) => self.containers[at].begin(now),
+            Err(why) => Err(self.containers[at].fail(128, why)),
+        };
+        if let Err(why) = begun {
+            self.containers[at].leave_networks();
+            return Err(why);
         }
         let begun = &self.containers[at];
         let others = self.lineage(&begun.lineage).filter(|c| c.id != begun.id);
@@ -248,6 +310,21 @@ impl World {
         let violation = |other: &Container| format!("{} runs beside {}", begun.name, other.name);
         let violations: Vec<String> = second.map(violation).collect();
         self.violations.extend(violations);
+        Ok(())
+    }
+
+    /// A container gets an address on each network where it has none.
+    fn join_networks(&mut self, at: usize) -> Result<()> {
+        let endpoints = self.containers[at].endpoints.iter();
+        let without = endpoints.filter(|(_, endpoint)| endpoint["IPAddress"] == "");
+        let without: Vec<String> = without.map(|(network, _)| network.clone()).collect();
+        for network in without {
+            let (_, id) = self.network(&network)?.clone();
+            let address = self.free_address(&network);
+            let endpoint = &mut self.containers[at].endpoints[&network];
+            endpoint["NetworkID"] = json!(id);
+            endpoint["IPAddress"] = json!(address);
+        }
         Ok(())
     }
 
@@ -270,8 +347,7 @@ impl World {
             let message = format!("container {id} is not running, or paused already");
             return Err(refused(409, message));
         }
-        container.status = Status::Paused;
-        container.due = None;
+        container.freeze();
         Ok(())
     }
 
@@ -280,6 +356,10 @@ impl World {
         if self.containers[at].status == Status::Restarting {
             // Measured on 20.10 and 26.1; 28.5 takes it.
             return Err(refused(404, format!("No such container: {id}")));
+        }
+        if self.containers[at].name == name {
+            let message = "renaming a container with the same name as its current name";
+            return Err(refused(400, message));
         }
         if self.position(name).is_ok() {
             let message = format!("Conflict. The container name \"/{name}\" is already in use");
@@ -299,8 +379,8 @@ impl World {
         let at = self.change("remove", id)?;
         let container = &self.containers[at];
         let is_last = self.lineage(&container.lineage).count() == 1;
-        // What came after the original was looked at, then the replacement, could not be seen.
-        let unseen = self.calls.len().saturating_sub(2);
+        // What came after the last look, at what is to stay, could not be seen.
+        let unseen = self.calls.len() - 1;
         let just_now = self.done_by_people.iter().any(|(at, ..)| *at >= unseen);
         if self.actor == Actor::Refit && is_last && !just_now {
             let violation = format!("{} was removed, and nothing is left", container.name);
@@ -345,7 +425,10 @@ impl World {
             Verb::Start => self.start(&id),
             Verb::Stop => self.stop(&id, Duration::ZERO).map(drop),
             Verb::Kill => self.kill(&id),
-            Verb::Remove => self.kill(&id).and_then(|()| self.remove(&id, false)),
+            Verb::Remove => {
+                drop(self.kill(&id));
+                self.remove(&id, false)
+            }
         };
         self.actor = actor;
         if done.is_err() {
@@ -361,13 +444,31 @@ impl World {
         }
     }
 
-    fn kill(&mut self, id: &str) -> Result<()> {
+    /// A client's SIGKILL.
+    pub fn kill(&mut self, id: &str) -> Result<()> {
         let at = self.position(id)?;
         let container = &mut self.containers[at];
-        if container.status.is_active() {
-            container.is_stopped_by_hand = true;
-            self.end(at, 137);
+        if !container.status.is_active() {
+            let message = format!("cannot kill container: {id}: it is not running");
+            return Err(refused(409, message));
         }
+        container.is_stopped_by_hand = true;
+        // Between two runs nothing is left to kill.
+        let code = if container.has_process() {
+            137
+        } else {
+            container.exit_code
+        };
+        self.end(at, code);
         Ok(())
     }
+}
+
+/// What inspect prints of an endpoint with these settings, before the container's first start.
+pub(super) fn endpoint_of(settings: &Value) -> Value {
+    let mut endpoint = json!({ "NetworkID": "", "IPAddress": "" });
+    for (key, value) in settings.as_object().into_iter().flatten() {
+        endpoint[key] = value.clone();
+    }
+    endpoint
 }

@@ -354,12 +354,13 @@ impl Words for Bench<'_> {
     }
 
     fn reference(&self, name: &str) -> String {
-        if let Some(name) = name.strip_prefix('/') {
-            return self.named(name);
-        }
         let mut known = self.known.iter().rev();
         let known = known.find(|known| known.name == name);
-        known.unwrap_or_else(|| panic!("no {name}")).id.clone()
+        // What was not created is looked for by its name, too.
+        known.map_or_else(
+            || self.named(name.trim_start_matches('/')),
+            |known| known.id.clone(),
+        )
     }
 
     fn volume(&self, word: &str) -> String {

@@ -185,6 +185,62 @@ fn another_client_interferes() {
     tally.conclude("another client", 4000);
 }
 
+/// Somebody asks for the original back at every call, and then each fault comes at every call after.
+#[test]
+fn it_is_cancelled() {
+    let mut tally = Tally::default();
+    let mut accepted = 0;
+    for activity in [
+        Activity::Running,
+        Activity::Stopped,
+        Activity::Paused,
+        Activity::Restarting,
+    ] {
+        for replacement in [GOOD, Replacement::Exits] {
+            let case = Case {
+                activity,
+                ..running("always", replacement)
+            };
+            for at in 0..faultless(&mut tally, case).len() {
+                let trial = run(&mut tally, case, &[(at, Fault::Cancelled)]);
+                accepted += usize::from(trial.is_cancelled);
+                // What was refused changed nothing.
+                let is_good = case.is_good() && !trial.is_cancelled;
+                assert_eq!(
+                    trial.is_upgraded(),
+                    is_good,
+                    "{case:?} at {at}: {:?}",
+                    trial.answer
+                );
+            }
+        }
+    }
+    assert!(accepted > 100, "only {accepted} were not refused");
+    tally.conclude("cancelled", 300);
+}
+
+#[test]
+fn it_is_cancelled_and_then_a_fault_comes() {
+    let mut tally = Tally::default();
+    let case = running("always", GOOD);
+    for at in 0..faultless(&mut tally, case).len() {
+        let first = (at, Fault::Cancelled);
+        let trial = case.run(&[first]);
+        if !trial.is_cancelled || within_row(&trial.calls, at) {
+            continue;
+        }
+        for (then, call) in trial.calls.iter().enumerate().skip(at + 1) {
+            if within_row(&trial.calls, then) {
+                continue;
+            }
+            for second in call.faults_of_pairs() {
+                run(&mut tally, case, &[first, (then, second)]);
+            }
+        }
+    }
+    tally.conclude("cancelled, then a fault", 1500);
+}
+
 /// A single fault, and whatever another client may do.
 #[test]
 fn what_may_not_be_upgraded_is_never_touched() {

@@ -47,6 +47,9 @@ pub struct Simulated {
     /// Whether the process lives. One that does not makes no call, and sees no answer, ever again.
     lives: AtomicBool,
     died: Notify,
+    /// Told when [`Fault::Cancelled`] comes, and waited for.
+    cancel: Notify,
+    cancelled: Notify,
 }
 
 struct Shared {
@@ -99,6 +102,8 @@ impl Simulated {
             engine,
             lives: AtomicBool::new(true),
             died: Notify::new(),
+            cancel: Notify::new(),
+            cancelled: Notify::new(),
         }
     }
 
@@ -116,6 +121,17 @@ impl Simulated {
     /// Completes when the process has died of [`Fault::Crash`].
     pub async fn died(&self) {
         self.died.notified().await;
+    }
+
+    /// Completes when somebody is to ask for the original back; the call waits for
+    /// [`Simulated::has_asked`].
+    pub async fn asks_back(&self) {
+        self.cancel.notified().await;
+    }
+
+    /// Somebody has asked for the original back.
+    pub fn has_asked(&self) {
+        self.cancelled.notify_one();
     }
 
     /// What the engine has now.
@@ -180,6 +196,11 @@ impl Simulated {
         };
         match fault {
             None | Some(Fault::DiskFull(_)) => act(),
+            Some(Fault::Cancelled) => {
+                self.cancel.notify_one();
+                self.cancelled.notified().await;
+                act()
+            }
             Some(Fault::Late(by)) => {
                 let answer = act();
                 sleep(by).await;

@@ -7,7 +7,10 @@ use refit::{
     upgrade::{Cause, Ending, Failure, Upgrades, marker::RunState},
 };
 use serde_json::{Value, json};
-use tokio::{runtime::Builder, time::sleep};
+use tokio::{
+    runtime::Builder,
+    time::{sleep, timeout},
+};
 
 use crate::{
     request,
@@ -74,6 +77,8 @@ pub struct Trial {
     pub calls: Vec<Call>,
     /// Whether it came to rest.
     pub is_at_rest: bool,
+    /// Whether somebody asked for the original back, and was told that it comes.
+    pub is_cancelled: bool,
     /// What one more recovery changed, which should find nothing to do.
     pub unrest: Vec<String>,
 }
@@ -134,20 +139,32 @@ impl Case {
         let mut request = request(&json!({ "Image": image }));
         request.stop.timeout = Some(1);
         request.monitor = Duration::from_millis(300);
-        let upgrade = Upgrades::new(engine.clone()).begin("web".to_owned(), request);
-        let mut answer = None;
-        tokio::select! {
-            biased;
-            told = upgrade.outcome => {
-                answer = Some((told.expect("an outcome"), engine.world().clone()));
+        let upgrades = Upgrades::new(engine.clone());
+        let mut upgrade = upgrades.begin("web".to_owned(), request);
+        let mut is_cancelled = false;
+        let answer = loop {
+            tokio::select! {
+                biased;
+                told = &mut upgrade.outcome => {
+                    break Some((told.expect("an outcome"), engine.world().clone()));
+                }
+                () = engine.died() => {
+                    recover(&mut engine);
+                    break None;
+                }
+                () = engine.asks_back() => {
+                    is_cancelled = ask_back(&upgrades, &before).await;
+                    engine.has_asked();
+                }
             }
-            () = engine.died() => recover(&mut engine),
-        }
+        };
         // A process that recovers may die of it, too.
         let is_at_rest = loop {
             tokio::select! {
                 biased;
                 () = engine.died() => recover(&mut engine),
+                // It has ended: nobody asks any more.
+                () = engine.asks_back() => engine.has_asked(),
                 is_at_rest = rest(&engine) => break is_at_rest,
             }
         };
@@ -166,6 +183,7 @@ impl Case {
             answer,
             calls,
             is_at_rest,
+            is_cancelled,
             unrest,
         }
     }
@@ -235,6 +253,14 @@ impl Case {
         }
         engine.world().changes();
     }
+}
+
+/// Asks for the original back, and does not wait for it; whether it comes.
+async fn ask_back(upgrades: &Upgrades, before: &World) -> bool {
+    let id = &before.find("web").expect("the original").id;
+    let asked = timeout(Duration::ZERO, upgrades.cancel(id)).await;
+    // It waits for the end, or was refused at once.
+    asked.is_err()
 }
 
 /// A new process takes the place of the one that died (or ended), and recovers.

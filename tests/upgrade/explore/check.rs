@@ -34,6 +34,11 @@ pub fn problems(case: Case, trial: &Trial) -> Vec<String> {
         trial.unrest.is_empty(),
         format!("a later recovery did: {changed}"),
     );
+    let is_upgraded_all_the_same = trial.is_cancelled && trial.is_upgraded();
+    expect(
+        !is_upgraded_all_the_same,
+        "it was cancelled, and upgraded".to_owned(),
+    );
     if case.obstacle.is_some() {
         problems.extend(touched(trial));
         return problems;

@@ -1,15 +1,8 @@
 //! Looks at containers.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-};
-
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use tracing::{debug, warn};
 
-use super::marker;
 use crate::{
     engine::{Container, Engine, EngineError},
     plan::MARKER_LABEL,
@@ -17,10 +10,6 @@ use crate::{
 
 /// How many containers are inspected at a time.
 pub(super) const PARALLEL: usize = 8;
-
-/// The containers with a marker that the last look could not inspect. They are tried again every few
-/// seconds, and warned of once.
-static UNSEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// One look at a container.
 pub(super) async fn observe(engine: &dyn Engine, id: &str) -> Result<Container, EngineError> {
@@ -40,14 +29,15 @@ pub(super) async fn existing(
 }
 
 /// What bears a marker.
+#[derive(Default)]
 pub(super) struct Labelled {
     pub containers: Vec<Container>,
-    /// Whether these are all: the engine did not show some, and may later.
-    pub is_complete: bool,
+    /// The IDs of those that the engine did not show, and may later, with what it said.
+    pub unseen: Vec<(String, EngineError)>,
 }
 
-/// The containers that bear a marker. One that vanishes meanwhile is left out, and so is one that
-/// the engine cannot inspect: it must not keep the others from being looked after.
+/// The containers that bear a marker. One that vanishes meanwhile is left out; one that the engine
+/// cannot inspect must not keep the others from being looked after.
 pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineError> {
     let ids = engine.list_labelled(MARKER_LABEL).await?;
     let looks: Vec<_> = stream::iter(ids)
@@ -58,54 +48,15 @@ pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineErro
         .buffer_unordered(PARALLEL)
         .collect()
         .await;
-    let mut containers = Vec::new();
-    let mut unseen = BTreeSet::new();
+    let mut labelled = Labelled::default();
     for (id, look) in looks {
         match look {
-            Ok(found) => containers.extend(found),
+            Ok(found) => labelled.containers.extend(found),
             Err(error @ EngineError::Unreachable { .. }) => return Err(error),
-            Err(error) => {
-                if is_unseen(&id) {
-                    debug!(id, %error, "a container with a marker still cannot be inspected");
-                } else {
-                    warn!(id, %error, "a container with a marker cannot be inspected: it is tried again");
-                }
-                unseen.insert(id);
-            }
+            Err(error) => labelled.unseen.push((id, error)),
         }
     }
-    let is_complete = unseen.is_empty();
-    *UNSEEN.lock().unwrap_or_else(PoisonError::into_inner) = unseen;
-    Ok(Labelled {
-        containers,
-        is_complete,
-    })
-}
-
-fn is_unseen(id: &str) -> bool {
-    let unseen = UNSEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    unseen.contains(id)
-}
-
-/// The names of the parked originals that none of these markers tells of: their replacement was
-/// removed by somebody, and with it the journal.
-pub(super) async fn orphans(
-    engine: &dyn Engine,
-    labelled: &[Container],
-) -> Result<Vec<String>, EngineError> {
-    let told: Vec<String> = labelled
-        .iter()
-        .filter_map(marker::Marker::of)
-        .map(|marker| marker.original.id)
-        .collect();
-    let summaries = engine.list_containers().await?;
-    Ok(summaries
-        .iter()
-        .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")))
-        .map(|summary| text(summary, "/Names/0"))
-        .filter(|name| marker::is_parked(name))
-        .map(|name| name.trim_start_matches('/').to_owned())
-        .collect())
+    Ok(labelled)
 }
 
 /// The networks that a container is attached to, by name and by ID.

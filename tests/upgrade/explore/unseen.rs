@@ -65,7 +65,7 @@ async fn it_is_tried_again_and_again_and_warned_of_once() {
     // When it is shown, nothing is left to try.
     engine.world().broken = None;
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(log.count("a marker cannot be read"), 1);
+    assert_eq!(log.count("marker cannot be read"), 1);
     let before = looks();
     sleep(Duration::from_secs(60)).await;
     assert_eq!(looks(), before);

@@ -171,15 +171,14 @@ fn inventory(scenario: &Scenario) -> Inventory {
 }
 
 fn assert_same(before: &Inventory, after: &Inventory) {
-    for (before, after) in before.iter().zip(after) {
-        let (lost, left) = (before.difference(after), after.difference(before));
-        let changes: [Vec<&String>; 2] = [lost.collect(), left.collect()];
-        assert_eq!(
-            changes,
-            [vec![], vec![]] as [Vec<&String>; 2],
-            "lost, left over"
-        );
-    }
+    let changes = before.iter().zip(after).flat_map(|(before, after)| {
+        let lost = before
+            .difference(after)
+            .map(|name| format!("{name} is lost"));
+        let left = after.difference(before);
+        lost.chain(left.map(|name| format!("{name} is left over")))
+    });
+    assert_eq!(changes.collect::<Vec<_>>(), [""; 0]);
 }
 
 /// Goes on with the upgrades, one after the other of each container, until there were so many.

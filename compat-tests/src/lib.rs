@@ -11,6 +11,7 @@
 )]
 
 pub mod direct;
+pub mod engines;
 pub mod images;
 pub mod process;
 pub mod rows;
@@ -37,28 +38,6 @@ const LABEL: &str = "refit-test";
 /// What `compat-tests/run.sh` set.
 pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run compat-tests/run.sh"))
-}
-
-/// The version of the engine, as `compat-tests/engines.sh` calls it.
-pub fn engine_version() -> String {
-    let (engine, engines) = (variable("REFIT_ENGINE"), variable("REFIT_ENGINES"));
-    let mut engines = engines
-        .split_whitespace()
-        .filter_map(|entry| entry.split_once('='));
-    let version = engines.find(|(_, at)| *at == engine);
-    version
-        .expect("an engine that engines.sh runs")
-        .0
-        .to_owned()
-}
-
-/// Has `compat-tests/engines.sh` do this to the engine: `kill`, `start`, `restart`.
-pub fn manage_engine(command: &str) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/engines.sh");
-    let done = Command::new(script)
-        .args([command, &engine_version()])
-        .status();
-    assert!(done.expect("engines.sh").success(), "engines.sh {command}");
 }
 
 /// One scenario: an engine, and a Refit in front of it. Dropping it removes the scenario's

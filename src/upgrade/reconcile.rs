@@ -257,6 +257,9 @@ impl<'a> Reconciler<'a> {
                 };
                 engine.stop(replacement, &options).await
             }
+            // What somebody calls it since the last look, a moment ago, is overwritten. One more look
+            // would make that moment shorter, not go away, and costs a call while nothing runs; nor
+            // is there one before the forward steps' own renames.
             Repair::UnnameReplacement => engine.rename(replacement, &marker.new_name()).await,
             Repair::Unpark => engine.rename(original, &marker.original.name).await,
             Repair::Rearm => {

@@ -17,10 +17,11 @@
 mod bench;
 mod body;
 mod daemon;
+mod stage;
 
 use std::fmt::Write;
 
-pub use bench::{NETWORKS, Stage};
+pub use stage::{NETWORKS, Stage};
 
 use serde_json::json;
 use tokio::runtime::Builder;

@@ -8,6 +8,8 @@ mod container;
 mod create;
 mod daemon;
 mod fault;
+mod network;
+mod people;
 mod world;
 
 use std::{

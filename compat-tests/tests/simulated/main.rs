@@ -14,7 +14,7 @@ mod upgrade {
     pub mod simulated;
 }
 
-use compat_tests::engine_version;
+use compat_tests::engines;
 use tokio::runtime::Builder;
 
 use stage::Real;
@@ -25,7 +25,7 @@ fn compare(scenario: &str, behaviours: &[Behaviour]) {
     assert!(!behaviours.is_empty(), "no behaviour");
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let (stage, version) = (Real::new(scenario), engine_version());
+    let (stage, version) = (Real::new(scenario), engines::version());
     let mut differences = String::new();
     for behaviour in behaviours {
         let real = runtime.block_on(behaviour.play(&stage));

@@ -1,6 +1,6 @@
 //! A real engine with the image and the networks of the transcripts.
 
-use compat_tests::{Scenario, manage_engine};
+use compat_tests::{Scenario, engines};
 use refit::engine::{Address, DockerEngine, Engine, EngineError, Limits, Result};
 
 use crate::upgrade::{
@@ -85,10 +85,10 @@ impl Stage for Real {
 
     fn restart(&self, how: Death) {
         match how {
-            Death::Graceful => manage_engine("restart"),
+            Death::Graceful => engines::manage("restart"),
             Death::Killed => {
-                manage_engine("kill");
-                manage_engine("start");
+                engines::manage("kill");
+                engines::manage("start");
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use compat_tests::{
-    Scenario, manage_engine,
+    Scenario, engines,
     same::{assert_same, same},
 };
 
@@ -305,7 +305,7 @@ fn a_restarted_engine_leaves_no_client_hanging() {
     };
     let addresses = [scenario.engine(), scenario.refit()];
     let wires = addresses.each_ref().map(|address| open(address));
-    manage_engine("restart");
+    engines::manage("restart");
     let [direct, through] = at_once(wires, |wires| at_once(wires, Wire::ended));
     assert_same(&direct, &through);
     assert!(

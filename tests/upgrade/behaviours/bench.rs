@@ -36,12 +36,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    super::simulated::{Death, Simulated},
+    super::simulated::Death,
     body::{self, Words},
+    stage::Stage,
 };
-
-/// The networks that every stage has.
-pub const NETWORKS: [&str; 2] = ["app", "second"];
 
 /// How long a state is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,46 +52,6 @@ const HANG_UP: Duration = Duration::from_millis(200);
 
 /// How often a container was restarted that loops: its next pause is more than a second long.
 const LOOPS: i64 = 5;
-
-/// An engine that has the image and the networks of the transcripts, and what of it lies beyond the
-/// trait.
-pub trait Stage {
-    fn engine(&self) -> &dyn Engine;
-    /// What the names of containers, volumes, networks and images here begin with.
-    fn prefix(&self) -> &str;
-    /// Sends a container SIGKILL.
-    fn kill(&self, container: &str) -> Result<()>;
-    fn has_volume(&self, volume: &str) -> bool;
-    /// Has dockerd end, and come back.
-    fn restart(&self, how: Death);
-    /// Removes these containers, whatever they do, and these volumes, if they are there.
-    fn clear(&self, containers: &[String], volumes: &[String]);
-}
-
-impl Stage for Simulated {
-    fn engine(&self) -> &dyn Engine {
-        self
-    }
-
-    fn prefix(&self) -> &'static str {
-        ""
-    }
-
-    fn kill(&self, container: &str) -> Result<()> {
-        self.world().kill(container)
-    }
-
-    fn has_volume(&self, volume: &str) -> bool {
-        self.world().volumes.contains(volume)
-    }
-
-    fn restart(&self, how: Death) {
-        self.world().die(how);
-    }
-
-    /// It goes with them.
-    fn clear(&self, _: &[String], _: &[String]) {}
-}
 
 /// A container of the transcript.
 struct Known {

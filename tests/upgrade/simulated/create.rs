@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     container::{Container, Mount},
-    list, refused, text,
-    world::{World, endpoint_of},
+    list,
+    network::endpoint_of,
+    refused, text,
+    world::World,
 };
 
 impl World {
@@ -181,9 +183,13 @@ fn merge(config: &mut Map<String, Value>, image: &Map<String, Value>) {
     // An entry point shuts the image's command out.
     let is_entered = !config.get("Entrypoint").is_none_or(says_nothing);
     for field in ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal"] {
-        if config.get(field).is_none_or(says_nothing) {
-            let default = image.get(field).filter(|_| !(field == "Cmd" && is_entered));
-            config.insert(field.to_owned(), default.cloned().unwrap_or_default());
+        if !config.get(field).is_none_or(says_nothing) {
+            continue;
+        }
+        let is_shut_out = field == "Cmd" && is_entered;
+        if let Some(default) = image.get(field) {
+            let default = if is_shut_out { &Value::Null } else { default };
+            config.insert(field.to_owned(), default.clone());
         }
     }
 }

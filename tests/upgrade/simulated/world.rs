@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     container::{Actor, Container},
     fault::{Call, Fault, Verb, Whom},
-    refused, text,
+    network, refused, text,
 };
 
 /// What an engine has.
@@ -22,7 +22,7 @@ pub struct World {
     pub removed: Vec<Container>,
     pub volumes: BTreeSet<String>,
     /// By name and ID.
-    networks: Vec<(String, String)>,
+    pub(super) networks: Vec<(String, String)>,
     /// References, with what inspect prints of the image.
     images: Vec<(String, Arc<Value>)>,
     /// The calls that changed something, in their order: `stop web`.
@@ -62,7 +62,7 @@ impl World {
             containers: Vec::new(),
             removed: Vec::new(),
             volumes: BTreeSet::new(),
-            networks: vec![("bridge".to_owned(), "network of bridge".to_owned())],
+            networks: vec![network::named("bridge")],
             images: Vec::new(),
             changes: Vec::new(),
             made: 0,
@@ -88,23 +88,6 @@ impl World {
         self.images.retain(|(name, _)| name != reference);
         let image = json!({ "Id": id, "Os": "linux", "Architecture": "amd64", "Config": config });
         self.images.push((reference.to_owned(), Arc::new(image)));
-    }
-
-    /// Makes a network.
-    pub fn add_network(&mut self, name: &str) {
-        self.networks
-            .push((name.to_owned(), format!("network of {name}")));
-    }
-
-    /// The name and the ID of a network.
-    ///
-    /// # Errors
-    /// 404, as the engine says it.
-    pub(super) fn network(&self, reference: &str) -> Result<&(String, String)> {
-        let mut networks = self.networks.iter();
-        networks
-            .find(|(name, id)| name == reference || id == reference)
-            .ok_or_else(|| refused(404, format!("network {reference} not found")))
     }
 
     /// What was changed since the last time that somebody asked.
@@ -218,24 +201,6 @@ impl World {
         act(self)
     }
 
-    pub(super) fn connect(&mut self, network: &str, id: &str, endpoint: &Value) -> Result<()> {
-        let runs = self.get(id)?.has_process();
-        let name = match self.network(network) {
-            Ok((name, _)) => name.clone(),
-            // It is noticed at start.
-            Err(_) if !runs => network.to_owned(),
-            Err(error) => return Err(error),
-        };
-        if runs && self.get(id)?.endpoints.contains_key(&name) {
-            let message = format!("endpoint already exists in network {name}");
-            return Err(refused(403, message));
-        }
-        let at = self.change("connect", id)?;
-        let endpoints = &mut self.containers[at].endpoints;
-        endpoints.insert(name, endpoint_of(endpoint));
-        if runs { self.join_networks(at) } else { Ok(()) }
-    }
-
     pub(super) fn update(&mut self, id: &str, policy: &RestartPolicy) -> Result<()> {
         if self.get(id)?.is_auto_removed() && !policy.is_no() {
             let message = "restart policy cannot be updated because AutoRemove is enabled";
@@ -313,31 +278,23 @@ impl World {
         Ok(())
     }
 
-    /// A container gets an address on each network where it has none.
-    fn join_networks(&mut self, at: usize) -> Result<()> {
-        let endpoints = self.containers[at].endpoints.iter();
-        let without = endpoints.filter(|(_, endpoint)| endpoint["IPAddress"] == "");
-        let without: Vec<String> = without.map(|(network, _)| network.clone()).collect();
-        for network in without {
-            let (_, id) = self.network(&network)?.clone();
-            let address = self.free_address(&network);
-            let endpoint = &mut self.containers[at].endpoints[&network];
-            endpoint["NetworkID"] = json!(id);
-            endpoint["IPAddress"] = json!(address);
+    /// A client's SIGKILL.
+    pub fn kill(&mut self, id: &str) -> Result<()> {
+        let at = self.position(id)?;
+        let container = &mut self.containers[at];
+        if !container.status.is_active() {
+            let message = format!("cannot kill container: {id}: it is not running");
+            return Err(refused(409, message));
         }
-        Ok(())
-    }
-
-    fn free_address(&self, network: &str) -> String {
-        let has = |container: &Container, address: &str| {
-            container
-                .endpoints
-                .get(network)
-                .is_some_and(|endpoint| endpoint["IPAddress"] == address)
+        container.is_stopped_by_hand = true;
+        // Between two runs nothing is left to kill.
+        let code = if container.has_process() {
+            137
+        } else {
+            container.exit_code
         };
-        let free = (2..255u32).map(|last| format!("10.0.0.{last}"));
-        let mut free = free.filter(|a| !self.containers.iter().any(|c| has(c, a)));
-        free.next().expect("a free address")
+        self.end(at, code);
+        Ok(())
     }
 
     pub fn pause(&mut self, id: &str) -> Result<()> {
@@ -402,73 +359,4 @@ impl World {
         }
         self.removed.push(gone);
     }
-
-    /// Another client does something to a container, if it is there and it makes a difference.
-    pub(super) fn interfere(&mut self, verb: Verb, whom: Whom) {
-        let is_meant = |c: &&Container| (c.id == self.subject) == (whom == Whom::Original);
-        let Some(found) = self.lineage(&self.subject).find(is_meant) else {
-            return;
-        };
-        let is_active = found.status.is_active();
-        let matters = match verb {
-            Verb::Rename | Verb::Remove => true,
-            Verb::Stop | Verb::Kill => is_active,
-            Verb::Start => !is_active,
-        };
-        if !matters {
-            return;
-        }
-        let id = found.id.clone();
-        let actor = std::mem::replace(&mut self.actor, Actor::Person);
-        let done = match verb {
-            Verb::Rename => self.rename(&id, "mine"),
-            Verb::Start => self.start(&id),
-            Verb::Stop => self.stop(&id, Duration::ZERO).map(drop),
-            Verb::Kill => self.kill(&id),
-            Verb::Remove => {
-                drop(self.kill(&id));
-                self.remove(&id, false)
-            }
-        };
-        self.actor = actor;
-        if done.is_err() {
-            return;
-        }
-        self.done_by_people.push((self.calls.len() - 1, verb, whom));
-        let state = match verb {
-            Verb::Start => RunState::Running,
-            _ => RunState::Stopped,
-        };
-        if !matches!(verb, Verb::Rename | Verb::Remove) {
-            self.excused.push((self.subject.clone(), state));
-        }
-    }
-
-    /// A client's SIGKILL.
-    pub fn kill(&mut self, id: &str) -> Result<()> {
-        let at = self.position(id)?;
-        let container = &mut self.containers[at];
-        if !container.status.is_active() {
-            let message = format!("cannot kill container: {id}: it is not running");
-            return Err(refused(409, message));
-        }
-        container.is_stopped_by_hand = true;
-        // Between two runs nothing is left to kill.
-        let code = if container.has_process() {
-            137
-        } else {
-            container.exit_code
-        };
-        self.end(at, code);
-        Ok(())
-    }
-}
-
-/// What inspect prints of an endpoint with these settings, before the container's first start.
-pub(super) fn endpoint_of(settings: &Value) -> Value {
-    let mut endpoint = json!({ "NetworkID": "", "IPAddress": "" });
-    for (key, value) in settings.as_object().into_iter().flatten() {
-        endpoint[key] = value.clone();
-    }
-    endpoint
 }

@@ -1,9 +1,10 @@
-//! What is asked very often: without the docker CLI, whose start takes longer than
-//! the engine's answer.
+//! What is asked very often: without the docker CLI, whose start takes longer than the engine's
+//! answer.
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::net::UnixStream,
+    path::Path,
 };
 
 use serde_json::Value;
@@ -38,30 +39,40 @@ impl Scenario {
 
     /// One request of the engine, without a body.
     pub fn ask(&self, method: &str, path: &str) -> Answer {
-        ask(&self.engine(), method, path)
+        exchange(&self.engine(), method, path, "").expect("the engine's answer")
     }
 
     /// One request of Refit, without a body.
     pub fn ask_refit(&self, method: &str, path: &str) -> Answer {
-        ask(&self.refit(), method, path)
+        exchange(&self.refit(), method, path, "").expect("Refit's answer")
     }
 }
 
-/// One request without a body, in HTTP/1.0: the answer ends with its connection.
-fn ask(address: &str, method: &str, path: &str) -> Answer {
-    let socket = address.strip_prefix("unix://").expect("a socket");
-    let mut stream = UnixStream::connect(socket).expect("a listener");
-    let head = format!("{method} {path} HTTP/1.0\r\nHost: docker\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("ask");
+/// The path of a socket's address.
+pub fn socket(address: &str) -> &Path {
+    Path::new(address.strip_prefix("unix://").expect("a socket"))
+}
+
+/// One request at an address, in HTTP/1.0: the answer ends with its connection.
+///
+/// # Errors
+/// No connection could be had, or it ended without an answer.
+pub fn exchange(address: &str, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket(address))?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    Answer {
+    stream.read_to_string(&mut answer)?;
+    let (head, text) = answer
+        .split_once("\r\n\r\n")
+        .ok_or(io::ErrorKind::UnexpectedEof)?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Ok(Answer {
         status: status.expect("a status"),
         text: text.to_owned(),
-    }
+    })
 }

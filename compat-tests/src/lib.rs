@@ -19,21 +19,24 @@ pub mod same;
 
 use std::{
     env,
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use process::{Refit, Vitals};
 
 /// How long anything may take here.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The label that a scenario's containers bear.
-const LABEL: &str = "refit-test";
+/// The label that a scenario's containers bear; its value is the scenario's name.
+pub const LABEL: &str = "refit-test";
 
 /// What `compat-tests/run.sh` set.
 pub fn variable(name: &str) -> String {
@@ -45,7 +48,7 @@ pub fn variable(name: &str) -> String {
 pub struct Scenario {
     name: String,
     folder: TempDir,
-    refit: Option<Child>,
+    refit: Option<Refit>,
 }
 
 /// An HTTP answer.
@@ -94,7 +97,7 @@ impl Scenario {
         scenario
     }
 
-    /// A scenario of this name that looks at the engine alone.
+    /// A scenario of this name that looks at the engine alone, or whose Refit is yet to be started.
     pub fn without_refit(name: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("refit-")
@@ -128,6 +131,11 @@ impl Scenario {
         self.folder().join("docker.sock")
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A name for a container, a volume or a network of this scenario.
     pub fn named(&self, what: &str) -> String {
         format!("{}-{what}", self.name)
@@ -150,36 +158,41 @@ impl Scenario {
 
     /// As [`Scenario::start_refit`], with further arguments.
     pub fn start_refit_with(&mut self, further: &[&str]) {
-        let mut child = Command::new(variable("REFIT_BIN"))
-            .args(["serve", "--listen", &self.refit()])
-            .args(further)
-            // Where the arguments do not say it.
-            .env("REFIT_ENGINE", self.engine())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start refit");
-        let mut log = BufReader::new(child.stderr.take().expect("its log"));
-        let mut read = String::new();
-        while !read.contains("listening") {
-            let before = read.len();
-            log.read_line(&mut read).expect("read its log");
-            assert!(read.len() > before, "refit ended: {read}");
-        }
-        // Goes on reading, so that a full pipe stops nobody; shown where a test fails.
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                eprintln!("refit: {line}");
-            }
-        });
-        self.refit = Some(child);
+        // Shown where a test fails.
+        let tell = |line: &str| eprintln!("refit: {line}");
+        let (refit, listening) = Refit::spawn(&self.refit(), further, tell);
+        assert!(listening.wait(), "refit ended");
+        self.refit = Some(refit);
     }
 
     /// Ends Refit by SIGKILL.
     pub fn kill_refit(&mut self) {
-        if let Some(mut refit) = self.refit.take() {
-            refit.kill().expect("kill refit");
-            refit.wait().expect("reap refit");
-        }
+        self.refit = None;
+    }
+
+    /// Ends Refit by SIGTERM, and waits for its end.
+    pub fn terminate_refit(&mut self) -> ExitStatus {
+        let refit = self.refit.take();
+        refit.expect("a running refit").terminate()
+    }
+
+    /// Makes Refit stand still, as a machine that is short of time does.
+    pub fn hold_refit(&self) {
+        self.running_refit().signal(Signal::STOP);
+    }
+
+    /// Lets Refit go on.
+    pub fn release_refit(&self) {
+        self.running_refit().signal(Signal::CONT);
+    }
+
+    /// What Refit holds now.
+    pub fn vitals_of_refit(&self) -> Vitals {
+        self.running_refit().vitals()
+    }
+
+    fn running_refit(&self) -> &Refit {
+        self.refit.as_ref().expect("a running refit")
     }
 
     /// Runs `docker` against the engine; it must succeed. Returns its output without the last
@@ -333,8 +346,10 @@ impl Scenario {
         for id in self.words(&["ps", "-aq", "--filter", &label]) {
             self.remove(&id);
         }
-        for volume in self.words(&["volume", "ls", "-q", "--filter", &name]) {
-            self.words(&["volume", "rm", &volume]);
+        for filter in [&name, &label] {
+            for volume in self.words(&["volume", "ls", "-q", "--filter", filter]) {
+                self.words(&["volume", "rm", &volume]);
+            }
         }
         for id in self.words(&["network", "ls", "-q", "--filter", &name]) {
             self.words(&["network", "rm", &id]);
@@ -347,10 +362,7 @@ impl Scenario {
 
 impl Drop for Scenario {
     fn drop(&mut self) {
-        if let Some(mut refit) = self.refit.take() {
-            drop(refit.kill());
-            drop(refit.wait());
-        }
+        self.kill_refit();
         self.clean();
     }
 }

@@ -1,10 +1,21 @@
-//! Refit's process, as the machine sees it.
+//! A Refit that runs.
 
-use std::{fmt, fs, process::ExitStatus};
+use std::{
+    fmt, fs,
+    io::{BufRead, BufReader},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Scenario;
+use crate::variable;
+
+/// A process of Refit's. Dropping it ends it by SIGKILL, and reaps it.
+pub struct Refit {
+    child: Child,
+}
 
 /// What a process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,49 +43,84 @@ impl fmt::Display for Vitals {
     }
 }
 
-impl Scenario {
-    fn process_of_refit(&self) -> Pid {
-        Pid::from_child(self.refit.as_ref().expect("a running refit"))
+/// Tells that a Refit listens, or has ended.
+pub struct Listening(Receiver<()>);
+
+impl Listening {
+    /// Waits until it listens (which is after recovery); false if it ended before.
+    pub fn wait(self) -> bool {
+        self.0.recv().is_ok()
+    }
+}
+
+impl Refit {
+    /// Starts Refit, with further arguments; its engine is that of `REFIT_ENGINE`, where they do
+    /// not say another. Each line of its log is handed to `tell`.
+    pub fn spawn(
+        listen: &str,
+        further: &[&str],
+        mut tell: impl FnMut(&str) + Send + 'static,
+    ) -> (Self, Listening) {
+        let mut child = Command::new(variable("REFIT_BIN"))
+            .args(["serve", "--listen", listen])
+            .args(further)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start refit");
+        let log = BufReader::new(child.stderr.take().expect("its log"));
+        let (listens, listening) = mpsc::channel();
+        // Read to its end, so that a full pipe stops nobody.
+        thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                tell(&line);
+                if line.contains("listening") {
+                    // Nobody may be waiting for it any more.
+                    let _ = listens.send(());
+                }
+            }
+        });
+        (Self { child }, Listening(listening))
     }
 
-    /// Ends Refit by SIGTERM, and waits for its end.
-    pub fn terminate_refit(&mut self) -> ExitStatus {
-        kill_process(self.process_of_refit(), Signal::TERM).expect("terminate refit");
-        let mut refit = self.refit.take().expect("a running refit");
-        refit.wait().expect("reap refit")
+    /// Its process, whose ID is no other's before it is dropped.
+    pub fn process(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
-    /// Makes Refit stand still, as a machine that is short of time does.
-    pub fn hold_refit(&self) {
-        kill_process(self.process_of_refit(), Signal::STOP).expect("hold refit");
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.process(), signal).expect("signal refit");
     }
 
-    /// Lets Refit go on.
-    pub fn release_refit(&self) {
-        kill_process(self.process_of_refit(), Signal::CONT).expect("release refit");
+    /// Ends it by SIGTERM, and waits for its end.
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.child.wait().expect("reap refit")
     }
 
-    /// How much memory Refit takes, in bytes.
-    pub fn memory_of_refit(&self) -> u64 {
-        self.status_of_refit("VmRSS:") << 10
-    }
-
-    /// What Refit holds now.
-    pub fn vitals_of_refit(&self) -> Vitals {
-        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.process_of_refit()));
+    /// What it holds now.
+    pub fn vitals(&self) -> Vitals {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.process()));
         Vitals {
             descriptors: descriptors.expect("its descriptors").count(),
-            threads: self.status_of_refit("Threads:"),
-            memory: self.memory_of_refit(),
+            threads: self.status("Threads:"),
+            memory: self.status("VmRSS:") << 10,
         }
     }
 
     /// The number behind a key of its `/proc/PID/status`.
-    fn status_of_refit(&self, key: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.process_of_refit());
+    fn status(&self, key: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.process());
         let status = fs::read_to_string(path).expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix(key));
         let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
         number.expect("a number")
+    }
+}
+
+impl Drop for Refit {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }

@@ -139,6 +139,7 @@ impl Lane {
             }
             Err(why) => problems.push(format!("it does not come to rest: {why}")),
         }
+        problems.extend(self.moved_volumes());
         problems.extend(self.unserved());
         drop(refit);
         let is_done = self.injector.is_done();
@@ -240,25 +241,32 @@ impl Lane {
         }
     }
 
-    /// What inspect prints of the container, if it runs, and nothing else is there.
+    /// What inspect prints of the container, if it runs, and no other one is there.
     fn look(&self) -> Result<Value, String> {
-        let filters = json!({ "label": [format!("{LABEL}={}", self.scenario.name())] });
-        let list = |path: &str| self.scenario.ask("GET", &format!("{path}{filters}")).json();
-        let containers = list("/containers/json?all=1&filters=");
-        let names: Vec<&str> = names(&containers, "/Names/0");
+        let containers = self.list("/containers/json?all=1&");
+        let names = names(&containers, "/Names/0");
         if names != [format!("/{}", self.name)] {
             return Err(format!("the containers are {names:?}"));
-        }
-        let volumes = list("/volumes?filters=");
-        let volumes = self::names(&volumes["Volumes"], "/Name");
-        if volumes != [self.name.as_str()] {
-            return Err(format!("the volumes are {volumes:?}"));
         }
         let document = self.scenario.document(&self.name);
         match text(&document, "/State/Status") {
             "running" => Ok(document),
             status => Err(format!("it is {status}")),
         }
+    }
+
+    /// What the engine lists of the lane's own; `path` ends where the filters begin.
+    fn list(&self, path: &str) -> Value {
+        let filters = json!({ "label": [format!("{LABEL}={}", self.scenario.name())] });
+        let path = format!("{path}filters={filters}");
+        self.scenario.ask("GET", &path).json()
+    }
+
+    /// No volume is lost, and none is left over.
+    fn moved_volumes(&self) -> Option<String> {
+        let volumes = self.list("/volumes?")["Volumes"].take();
+        let names = names(&volumes, "/Name");
+        (names != [self.name.as_str()]).then(|| format!("the volumes are {names:?}"))
     }
 
     /// What a client of the container's meets.

@@ -11,10 +11,10 @@
 //!
 //! | layer | job |
 //! |---|---|
-//! | [`cli`] | what people type: arguments become checked settings, then a running server |
+//! | [`cli`] | what people type: arguments become checked settings, then a running server, or a recovery by hand |
 //! | [`server`] | sockets in: listeners, accept, drain |
 //! | [`relay`] | bytes through: find a request head, decide whose it is, copy, tunnel |
-//! | [`api`] | our endpoint on the wire: request, response, progress, errors |
+//! | [`api`] | our endpoint on the wire: request, response, progress, errors; what others are refused meanwhile |
 //! | [`upgrade`] | the transaction: forward as a story, backward as reconciliation, recovery |
 //! | [`plan`] | pure: what the replacement is; no await, no I/O, no clock |
 //! | [`engine`] | the only code that talks to dockerd |

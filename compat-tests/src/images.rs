@@ -5,8 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use crate::Scenario;
 
 /// Runs until it is asked to stop, in whichever way, whatever its arguments are; it says them.
-const STANDS_IN: &str = r#"#!/bin/sh
-trap 'exit 0' TERM INT QUIT USR1 USR2
+const STANDS_IN: &str = r#"trap 'exit 0' TERM INT QUIT USR1 USR2
 echo "$0 $*"
 sleep 100000 &
 wait
@@ -17,13 +16,19 @@ impl Scenario {
     /// Dockerfile, and returns its name. Each program runs until it is asked to stop, whatever its
     /// arguments are.
     pub fn build(&self, what: &str, programs: &[&str], dockerfile: &str) -> String {
+        let programs: Vec<_> = programs.iter().map(|name| (*name, STANDS_IN)).collect();
+        self.build_with(what, &programs, dockerfile)
+    }
+
+    /// As [`Scenario::build`], with these shell scripts as programs.
+    pub fn build_with(&self, what: &str, programs: &[(&str, &str)], dockerfile: &str) -> String {
         let image = self.named(what);
         let context = self.folder().join(what);
         let bin = context.join("bin");
         fs::create_dir_all(&bin).expect("a folder");
-        for program in programs {
+        for (program, script) in programs {
             let path = bin.join(program);
-            fs::write(&path, STANDS_IN).expect("write it");
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("write it");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
         }
         let dockerfile = format!("FROM busybox\nCOPY bin /usr/local/bin\n{dockerfile}\n");

@@ -11,6 +11,7 @@
 )]
 
 pub mod direct;
+pub mod engines;
 pub mod images;
 pub mod process;
 pub mod rows;
@@ -29,7 +30,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use process::Refit;
+use process::{Refit, Vitals};
 
 /// How long anything may take here.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,7 +97,7 @@ impl Scenario {
         scenario
     }
 
-    /// A scenario of this name, whose Refit is yet to be started.
+    /// A scenario of this name that looks at the engine alone, or whose Refit is yet to be started.
     pub fn without_refit(name: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("refit-")
@@ -185,9 +186,9 @@ impl Scenario {
         self.running_refit().signal(Signal::CONT);
     }
 
-    /// How much memory Refit takes, in bytes.
-    pub fn memory_of_refit(&self) -> u64 {
-        self.running_refit().memory()
+    /// What Refit holds now.
+    pub fn vitals_of_refit(&self) -> Vitals {
+        self.running_refit().vitals()
     }
 
     fn running_refit(&self) -> &Refit {

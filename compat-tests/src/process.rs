@@ -1,7 +1,7 @@
 //! A Refit that runs.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{BufRead, BufReader},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
@@ -15,6 +15,32 @@ use crate::variable;
 /// A process of Refit's. Dropping it ends it by SIGKILL, and reaps it.
 pub struct Refit {
     child: Child,
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vitals {
+    /// How many file descriptors are open.
+    pub descriptors: usize,
+    /// How many threads it has.
+    pub threads: u64,
+    /// How much memory it takes, in bytes.
+    pub memory: u64,
+}
+
+impl fmt::Display for Vitals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            descriptors,
+            threads,
+            memory,
+        } = self;
+        write!(
+            f,
+            "{descriptors} descriptors, {threads} threads, {} KiB",
+            memory >> 10
+        )
+    }
 }
 
 /// Tells that a Refit listens, or has ended.
@@ -72,16 +98,23 @@ impl Refit {
         self.child.wait().expect("reap refit")
     }
 
-    /// How much memory it takes, in bytes.
-    pub fn memory(&self) -> u64 {
+    /// What it holds now.
+    pub fn vitals(&self) -> Vitals {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.process()));
+        Vitals {
+            descriptors: descriptors.expect("its descriptors").count(),
+            threads: self.status("Threads:"),
+            memory: self.status("VmRSS:") << 10,
+        }
+    }
+
+    /// The number behind a key of its `/proc/PID/status`.
+    fn status(&self, key: &str) -> u64 {
         let path = format!("/proc/{}/status", self.process());
         let status = fs::read_to_string(path).expect("its status");
-        let resident = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|size| size.trim().strip_suffix(" kB"));
-        let size: Option<u64> = resident.and_then(|size| size.parse().ok());
-        size.expect("a size") << 10
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.expect("a number")
     }
 }
 

@@ -9,8 +9,9 @@ use bollard::{
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-/// How long the engine may take to tell what it remembers, which it does at once.
-const REMEMBERED: Duration = Duration::from_secs(2);
+/// How long the engine may take to tell what it remembers. It does so at once, where it is not short
+/// of time; what it does not remember costs as much.
+const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

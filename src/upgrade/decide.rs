@@ -106,14 +106,14 @@ pub fn decide(marker: &Marker, observed: &Observed) -> Next {
             marker.original.id
         ))),
         (None, Some(replacement)) => without_original(marker, replacement),
-        (Some(original), None) => back(marker, original, None),
+        (Some(original), None) => back(marker, original, None, observed.verdict),
         (Some(original), Some(replacement)) => {
             let stands = replacement.name == marker.original.name
                 && original.name == marker.old_name()
                 && !original.status.is_active();
             match forward(marker, replacement, observed.verdict) {
                 Some(next) if stands => next,
-                _ => back(marker, original, Some(replacement)),
+                _ => back(marker, original, Some(replacement), observed.verdict),
             }
         }
     }
@@ -162,7 +162,8 @@ fn without_original(marker: &Marker, replacement: &Sight) -> Next {
 }
 
 /// What somebody else did that the way back cannot undo. It is looked at before the first repair:
-/// a replacement that was stopped before the hands came off would leave nothing running.
+/// a replacement that was stopped before the hands came off would leave nothing running, unless the
+/// original can still be started ([`may_start`]).
 fn hands_off(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Option<String> {
     let Marker { original: was, .. } = marker;
     if ![&was.name, &marker.old_name()].contains(&&original.name) {
@@ -188,22 +189,43 @@ fn is_half_removed(sight: &Sight) -> bool {
     matches!(sight.status, Status::Removing | Status::Dead)
 }
 
+/// Whether the original may be started again although the hands come off: whoever decides has
+/// failed with the replacement, and has disarmed it, or it is down for good. Without that, nothing
+/// would run. Later, nobody can tell a stop of ours from its owner's.
+fn may_start(
+    marker: &Marker,
+    original: &Sight,
+    replacement: Option<&Sight>,
+    verdict: Verdict,
+) -> bool {
+    let is_down = |replacement: &Sight| !replacement.status.is_active() && stays_down(replacement);
+    let is_done_with = replacement
+        .is_none_or(|replacement| was_disarmed(marker, replacement) || is_down(replacement));
+    verdict == Verdict::Failed && is_done_with && !is_half_removed(original)
+}
+
+/// Whether no restart of the daemon starts it: one that was never started stays down, whatever its
+/// policy, and so does one that is half removed, which the engine would refuse to update.
+fn stays_down(sight: &Sight) -> bool {
+    sight.status == Status::Created || is_half_removed(sight) || sight.restart_policy.is_no()
+}
+
 /// The way back. Each repair is skipped where what it does is done already.
-fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Next {
-    if let Some(why) = hands_off(marker, original, replacement) {
-        return Next::Rest(Rest::HandsOff(why));
+fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>, verdict: Verdict) -> Next {
+    let hands_off = hands_off(marker, original, replacement);
+    if let Some(why) = &hands_off
+        && !may_start(marker, original, replacement, verdict)
+    {
+        return Next::Rest(Rest::HandsOff(why.clone()));
     }
     if let Some(replacement) = replacement {
-        // One that was never started stays down over a restart of the daemon, whatever its policy;
-        // one that is half removed does, too, and the engine refuses to update it.
-        let stays_down = replacement.status == Status::Created || is_half_removed(replacement);
-        if !stays_down && !replacement.restart_policy.is_no() {
+        if !stays_down(replacement) {
             return Next::Repair(Repair::DisarmReplacement);
         }
         if replacement.status.is_active() {
             return Next::Repair(Repair::StopReplacement);
         }
-        if replacement.name == marker.original.name {
+        if replacement.name == marker.original.name && hands_off.is_none() {
             return Next::Repair(Repair::UnnameReplacement);
         }
     }
@@ -220,9 +242,10 @@ fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Next 
         (RunState::Paused, RunState::Running) => return Next::Repair(Repair::PauseOriginal),
         _ => {}
     }
-    match replacement {
-        Some(_) => Next::Repair(Repair::RemoveReplacement),
-        None => Next::Rest(Rest::RolledBack),
+    match (hands_off, replacement) {
+        (Some(why), _) => Next::Rest(Rest::HandsOff(why)),
+        (None, Some(_)) => Next::Repair(Repair::RemoveReplacement),
+        (None, None) => Next::Rest(Rest::RolledBack),
     }
 }
 

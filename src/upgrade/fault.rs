@@ -59,7 +59,7 @@ impl fmt::Display for Fault {
                 f.write_str("its process ended")?;
                 match exit {
                     Some(exit) => write!(f, " with {exit}")?,
-                    None => f.write_str(", with an exit code that the engine has forgotten,")?,
+                    None => f.write_str(", with an exit code that the engine did not tell,")?,
                 }
                 match restarts {
                     0 => f.write_str(" and was started again by somebody"),
@@ -145,7 +145,7 @@ mod tests {
             ),
             (
                 runs_again(0, None),
-                "its process ended, with an exit code that the engine has forgotten, and was \
+                "its process ended, with an exit code that the engine did not tell, and was \
                  started again by somebody",
             ),
             (

@@ -2,9 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use tracing::warn;
 
-use super::marker;
 use crate::{
     engine::{Container, Engine, EngineError},
     plan::MARKER_LABEL,
@@ -31,14 +29,15 @@ pub(super) async fn existing(
 }
 
 /// What bears a marker.
+#[derive(Default)]
 pub(super) struct Labelled {
     pub containers: Vec<Container>,
-    /// Whether these are all: the engine did not show some, and may later.
-    pub is_complete: bool,
+    /// The IDs of those that the engine did not show, and may later, with what it said.
+    pub unseen: Vec<(String, EngineError)>,
 }
 
-/// The containers that bear a marker. One that vanishes meanwhile is left out, and so is one that
-/// the engine cannot inspect: it must not keep the others from being looked after.
+/// The containers that bear a marker. One that vanishes meanwhile is left out; one that the engine
+/// cannot inspect must not keep the others from being looked after.
 pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineError> {
     let ids = engine.list_labelled(MARKER_LABEL).await?;
     let looks: Vec<_> = stream::iter(ids)
@@ -49,42 +48,15 @@ pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineErro
         .buffer_unordered(PARALLEL)
         .collect()
         .await;
-    let mut labelled = Labelled {
-        containers: Vec::new(),
-        is_complete: true,
-    };
+    let mut labelled = Labelled::default();
     for (id, look) in looks {
         match look {
             Ok(found) => labelled.containers.extend(found),
             Err(error @ EngineError::Unreachable { .. }) => return Err(error),
-            Err(error) => {
-                warn!(id, %error, "a container with a marker cannot be inspected: it is tried again");
-                labelled.is_complete = false;
-            }
+            Err(error) => labelled.unseen.push((id, error)),
         }
     }
     Ok(labelled)
-}
-
-/// The names of the parked originals that none of these markers tells of: their replacement was
-/// removed by somebody, and with it the journal.
-pub(super) async fn orphans(
-    engine: &dyn Engine,
-    labelled: &[Container],
-) -> Result<Vec<String>, EngineError> {
-    let told: Vec<String> = labelled
-        .iter()
-        .filter_map(marker::Marker::of)
-        .map(|marker| marker.original.id)
-        .collect();
-    let summaries = engine.list_containers().await?;
-    Ok(summaries
-        .iter()
-        .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")))
-        .map(|summary| text(summary, "/Names/0"))
-        .filter(|name| marker::is_parked(name))
-        .map(|name| name.trim_start_matches('/').to_owned())
-        .collect())
 }
 
 /// The networks that a container is attached to, by name and by ID.

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::{
     outcome::{Incarnation, Request},
-    owner::{Liveness, Owner},
+    owner::Owner,
 };
 use crate::{
-    engine::{Container, Engine, RestartPolicy, Status},
+    engine::{Container, RestartPolicy, Status},
     plan::{MARKER_LABEL, Plan},
 };
 
@@ -161,16 +161,10 @@ impl Marker {
         serde_json::from_str(container.label(MARKER_LABEL)?).ok()
     }
 
-    /// Whether another process may be working on the transaction: one that lives, or cannot be seen
-    /// from here, until the deadline.
-    pub(super) async fn is_anothers(&self, engine: &dyn Engine) -> bool {
-        let Some(owner) = &self.owner else {
-            return false;
-        };
-        match owner.liveness(engine).await {
-            Liveness::This | Liveness::Gone => false,
-            Liveness::Alive | Liveness::Unknown => now().as_secs() < self.deadline,
-        }
+    /// Whether its deadline is over: nobody works on it any more, wherever that was.
+    #[must_use]
+    pub fn is_overdue(&self) -> bool {
+        now().as_secs() >= self.deadline
     }
 
     /// The label's value.

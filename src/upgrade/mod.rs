@@ -3,6 +3,17 @@
 //! Forward is a story of named steps ([`transaction`](self)); backward is reconciliation:
 //! rollback and crash recovery are one pure function, [`decide::decide`], called until it rests.
 //! While an original exists, the upgrade is not committed.
+//!
+//! | module | job |
+//! |---|---|
+//! | `transaction` | forward: the steps, and what becomes of a failure |
+//! | `admission`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
+//! | `verify`, `fault`, `words` | whether the replacement runs as it should; how it failed, in words |
+//! | `setback`, `reconcile`, [`decide`], `look` | backward: observe, decide, repair, observe again |
+//! | `recover`, [`owner`] | what another process left unfinished, or is working on |
+//! | `running`, `locks`, `status` | what others see of a transaction under way, and are kept from |
+//! | [`marker`] | the journal |
+//! | `outcome`, `answer`, `reach` | what the caller is told |
 
 mod admission;
 mod answer;

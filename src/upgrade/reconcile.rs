@@ -102,7 +102,9 @@ impl<'a> Reconciler<'a> {
                 }
                 Next::Repair(repair) => repair,
             };
-            if repair == Repair::RemoveReplacement && self.original_may_still_stop().await {
+            if repair == Repair::RemoveReplacement
+                && (self.original_may_still_stop().await || self.is_changed(&observed).await)
+            {
                 continue;
             }
             let same = last
@@ -159,6 +161,16 @@ impl<'a> Reconciler<'a> {
             sleep(PACE).await;
         }
         false
+    }
+
+    /// Whether the original is not what it was a moment ago: it is looked at before the replacement,
+    /// and nothing would be left if somebody removed it in between.
+    async fn is_changed(&self, observed: &Observed) -> bool {
+        let original = existing(self.engine, &self.marker.original.id).await;
+        // What is not seen is observed anew.
+        original.map_or(true, |original| {
+            original.as_ref().map(Sight::from) != observed.original
+        })
     }
 
     async fn reconnect(&self, doing: &str) -> Result<(), Stuck> {
@@ -245,6 +257,9 @@ impl<'a> Reconciler<'a> {
                 };
                 engine.stop(replacement, &options).await
             }
+            // What somebody calls it since the last look, a moment ago, is overwritten. One more look
+            // would make that moment shorter, not go away, and costs a call while nothing runs; nor
+            // is there one before the forward steps' own renames.
             Repair::UnnameReplacement => engine.rename(replacement, &marker.new_name()).await,
             Repair::Unpark => engine.rename(original, &marker.original.name).await,
             Repair::Rearm => {

@@ -12,12 +12,13 @@ use tracing::{info, warn};
 use super::{
     LONGEST_MEND_PAUSE, MEND_PAUSE, Shared, Upgrades,
     decide::{Next, Repair, Rest, Verdict},
-    look::{self, Labelled},
-    marker::Marker,
+    look::{self, Labelled, text},
+    marker::{Marker, is_parked},
+    owner::Liveness,
     reconcile::Reconciler,
     running::{Direction, Running},
 };
-use crate::engine::{Container, EngineError};
+use crate::engine::{Container, Engine, EngineError};
 
 /// How many unfinished transactions are recovered at a time. Most of the time of each is spent on
 /// watching a replacement.
@@ -49,6 +50,25 @@ pub enum Recovered {
     Stuck(String),
     /// What recovery would do.
     Would(&'static str),
+}
+
+impl Recovery {
+    fn of(marker: &Marker, ending: Recovered) -> Self {
+        Self {
+            transaction: marker.transaction.clone(),
+            name: marker.original.name.clone(),
+            ending,
+        }
+    }
+
+    /// Of a container that no marker tells of.
+    fn unmarked(name: String, ending: Recovered) -> Self {
+        Self {
+            transaction: String::new(),
+            name,
+            ending,
+        }
+    }
 }
 
 impl Recovered {
@@ -91,7 +111,7 @@ impl Upgrades {
     /// # Errors
     /// The engine cannot be asked what it has.
     pub async fn recover_once(&self, dry_run: bool) -> Result<Vec<Recovery>, EngineError> {
-        self.shared.recover_all(dry_run).await.map(|(all, _)| all)
+        self.shared.recover_all(dry_run).await
     }
 }
 
@@ -128,12 +148,12 @@ impl Shared {
 
     /// Recovers once; whether nothing is left unfinished that this process could finish later.
     async fn recover(&self) -> Result<bool, EngineError> {
-        let (recoveries, is_complete) = self.recover_all(false).await?;
+        let recoveries = self.recover_all(false).await?;
         for recovery in &recoveries {
             self.tell(recovery);
         }
         let mut endings = recoveries.iter().map(|recovery| &recovery.ending);
-        Ok(is_complete && endings.all(Recovered::is_at_rest))
+        Ok(endings.all(Recovered::is_at_rest))
     }
 
     /// Says what became of a transaction, unless the same was said of it before.
@@ -157,40 +177,32 @@ impl Shared {
     }
 
     /// Every unfinished transaction, a few at a time: one that is stuck must not cut the others off.
-    /// With it, whether these are all.
-    async fn recover_all(&self, dry_run: bool) -> Result<(Vec<Recovery>, bool), EngineError> {
+    async fn recover_all(&self, dry_run: bool) -> Result<Vec<Recovery>, EngineError> {
         let engine = self.engine.as_ref();
-        let Labelled {
-            containers,
-            is_complete,
-        } = look::labelled(engine).await?;
-        let orphans = look::orphans(engine, &containers).await?;
-        let recoveries = stream::iter(containers)
+        let Labelled { containers, unseen } = look::labelled(engine).await?;
+        let orphans = orphans(engine, &containers).await?;
+        let recoveries: Vec<Option<Recovery>> = stream::iter(containers)
             .map(async |container| self.recover_one(container, dry_run).await)
-            .buffer_unordered(PARALLEL);
-        let recoveries: Vec<Option<Recovery>> = recoveries.collect().await;
-        let mut recoveries: Vec<Recovery> = recoveries.into_iter().flatten().collect();
-        recoveries.extend(orphans.into_iter().map(|name| Recovery {
-            transaction: String::new(),
-            name,
-            ending: Recovered::HandsOff("it was parked, and its replacement is gone".to_owned()),
-        }));
-        Ok((recoveries, is_complete))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+        let unseen = unseen.into_iter().map(|(id, error)| {
+            let why = format!("a container with a marker cannot be inspected: {error}");
+            Recovery::unmarked(id, Recovered::Stuck(why))
+        });
+        let orphans = orphans.into_iter().map(|name| {
+            let why = "it was parked, and its replacement is gone".to_owned();
+            Recovery::unmarked(name, Recovered::HandsOff(why))
+        });
+        let recoveries = recoveries.into_iter().flatten();
+        Ok(recoveries.chain(unseen).chain(orphans).collect())
     }
 
     /// Recovers the transaction of this replacement; nothing where it was finished long ago.
     async fn recover_one(&self, container: Container, dry_run: bool) -> Option<Recovery> {
-        let recovery = |marker: &Marker, ending| Recovery {
-            transaction: marker.transaction.clone(),
-            name: marker.original.name.clone(),
-            ending,
-        };
         let Some(marker) = Marker::of(&container) else {
-            return Some(Recovery {
-                transaction: String::new(),
-                name: container.name,
-                ending: Recovered::HandsOff("its marker cannot be read".to_owned()),
-            });
+            let ending = Recovered::HandsOff("its marker cannot be read".to_owned());
+            return Some(Recovery::unmarked(container.name, ending));
         };
         let engine = self.engine.as_ref();
         let id = Some(container.id.clone());
@@ -200,16 +212,16 @@ impl Shared {
             Ok(Next::Rest(Rest::Committed)) => return None,
             next => next,
         };
-        if marker.is_anothers(engine).await {
+        if is_anothers(&marker, engine).await {
             let why = "the process that began it lives, or cannot be seen from here".to_owned();
-            return Some(recovery(&marker, Recovered::Left(why)));
+            return Some(Recovery::of(&marker, Recovered::Left(why)));
         }
         if dry_run {
             let ending = match next {
                 Ok(next) => preview(next),
                 Err(stuck) => Recovered::Stuck(stuck.to_string()),
             };
-            return Some(recovery(&marker, ending));
+            return Some(Recovery::of(&marker, ending));
         }
         let running = Running::new(
             &marker.transaction,
@@ -231,7 +243,38 @@ impl Shared {
             },
             Err(stuck) => Recovered::Stuck(stuck.to_string()),
         };
-        Some(recovery(&marker, ending))
+        Some(Recovery::of(&marker, ending))
+    }
+}
+
+/// The names of the parked originals that none of these replacements tells of: theirs was removed by
+/// somebody, and with it the journal.
+async fn orphans(
+    engine: &dyn Engine,
+    replacements: &[Container],
+) -> Result<Vec<String>, EngineError> {
+    let markers = replacements.iter().filter_map(Marker::of);
+    let told: Vec<String> = markers.map(|marker| marker.original.id).collect();
+    let summaries = engine.list_containers().await?;
+    let untold = summaries
+        .iter()
+        .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")));
+    let names = untold.map(|summary| text(summary, "/Names/0"));
+    let parked = names.filter(|name| is_parked(name));
+    Ok(parked
+        .map(|name| name.trim_start_matches('/').to_owned())
+        .collect())
+}
+
+/// Whether another process may be working on the transaction: one that lives, or cannot be seen from
+/// here, until the deadline.
+async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
+    let Some(owner) = &marker.owner else {
+        return false;
+    };
+    match owner.liveness(engine).await {
+        Liveness::This | Liveness::Gone => false,
+        Liveness::Alive | Liveness::Unknown => !marker.is_overdue(),
     }
 }
 

@@ -191,10 +191,10 @@ impl Running {
                 let Failure {
                     step,
                     rollback,
-                    message,
+                    message: why,
                     ..
                 } = failure;
-                warn!(transaction, name, %step, %rollback, elapsed_ms, message, "not upgraded");
+                warn!(transaction, name, %step, %rollback, elapsed_ms, why, "not upgraded");
                 self.failure.get_or_init(|| failure.clone());
             }
         }

@@ -16,8 +16,9 @@
 mod case;
 mod check;
 mod tally;
+mod unseen;
 
-use case::{Activity, Case, Replacement, Trial};
+use case::{Activity, Case, Obstacle, Replacement, Trial};
 use check::problems;
 use tally::Tally;
 
@@ -102,6 +103,7 @@ fn running(policy: &'static str, replacement: Replacement) -> Case {
         activity: Activity::Running,
         policy,
         replacement,
+        obstacle: None,
     }
 }
 
@@ -153,6 +155,7 @@ fn one_fault_over_an_original_that_does_not_run() {
                         activity,
                         policy,
                         replacement,
+                        obstacle: None,
                     },
                 );
             }
@@ -173,12 +176,100 @@ fn another_client_interferes() {
                         activity,
                         policy,
                         replacement,
+                        obstacle: None,
                     },
                 );
             }
         }
     }
     tally.conclude("another client", 4000);
+}
+
+/// Somebody asks for the original back at every call, and then each fault comes at every call after.
+#[test]
+fn it_is_cancelled() {
+    let mut tally = Tally::default();
+    let mut accepted = 0;
+    for activity in [
+        Activity::Running,
+        Activity::Stopped,
+        Activity::Paused,
+        Activity::Restarting,
+    ] {
+        for replacement in [GOOD, Replacement::Exits] {
+            let case = Case {
+                activity,
+                ..running("always", replacement)
+            };
+            for at in 0..faultless(&mut tally, case).len() {
+                let trial = run(&mut tally, case, &[(at, Fault::Cancelled)]);
+                accepted += usize::from(trial.is_cancelled);
+                // What was refused changed nothing.
+                let is_good = case.is_good() && !trial.is_cancelled;
+                assert_eq!(
+                    trial.is_upgraded(),
+                    is_good,
+                    "{case:?} at {at}: {:?}",
+                    trial.answer
+                );
+            }
+        }
+    }
+    assert!(accepted > 100, "only {accepted} were not refused");
+    tally.conclude("cancelled", 300);
+}
+
+#[test]
+fn it_is_cancelled_and_then_a_fault_comes() {
+    let mut tally = Tally::default();
+    let case = running("always", GOOD);
+    for at in 0..faultless(&mut tally, case).len() {
+        let first = (at, Fault::Cancelled);
+        let trial = case.run(&[first]);
+        if !trial.is_cancelled || within_row(&trial.calls, at) {
+            continue;
+        }
+        for (then, call) in trial.calls.iter().enumerate().skip(at + 1) {
+            if within_row(&trial.calls, then) {
+                continue;
+            }
+            for second in call.faults_of_pairs() {
+                run(&mut tally, case, &[first, (then, second)]);
+            }
+        }
+    }
+    tally.conclude("cancelled, then a fault", 1500);
+}
+
+/// A single fault, and whatever another client may do.
+#[test]
+fn what_may_not_be_upgraded_is_never_touched() {
+    let mut tally = Tally::default();
+    let joined = ["NetworkMode", "IpcMode", "PidMode"].map(Obstacle::Joined);
+    let others = [Obstacle::AutoRemove, Obstacle::Linked];
+    for obstacle in joined.into_iter().chain(others) {
+        for activity in [Activity::Running, Activity::NeverStarted, Activity::Paused] {
+            // One of `--rm` has no policy.
+            let policy = if obstacle == Obstacle::AutoRemove {
+                "no"
+            } else {
+                "always"
+            };
+            let case = Case {
+                activity,
+                obstacle: Some(obstacle),
+                ..running(policy, GOOD)
+            };
+            let trial = run(&mut tally, case, &[]);
+            assert!(trial.is_refused(), "{case:?}: {:?}", trial.answer);
+            for (at, call) in trial.calls.iter().enumerate() {
+                for fault in call.faults().into_iter().chain(Fault::of_people()) {
+                    run(&mut tally, case, &[(at, fault)]);
+                }
+            }
+        }
+    }
+    tally.conclude("what may not be upgraded", 1500);
 }
 
 #[test]
@@ -195,6 +286,7 @@ fn two_faults_over_a_stopped_original() {
         activity: Activity::Stopped,
         policy: "always",
         replacement: GOOD,
+        obstacle: None,
     };
     pairs(&mut tally, stopped, "create", |_| true);
     tally.conclude("pairs, stopped", 3300);

@@ -1,6 +1,8 @@
 //! Upgrades on a simulated engine: what no real engine can be made to do at the right moment.
 
+mod behaviours;
 mod explore;
+mod faults;
 mod recovery;
 mod simulated;
 mod verify;
@@ -14,6 +16,7 @@ use refit::{
 };
 use serde_json::{Value, json};
 
+use behaviours::{Behaviour, behaviours, restarts, simulate};
 use simulated::Simulated;
 
 fn request(patch: &Value) -> Request {
@@ -45,6 +48,7 @@ fn engine() -> Arc<Simulated> {
     let config = json!({ "Cmd": ["serve"] });
     engine.world().tag("web:1", "sha256:1", &config);
     engine.world().tag("web:2", "sha256:2", &config);
+    engine.world().add_network("app");
     Arc::new(engine)
 }
 
@@ -120,4 +124,17 @@ async fn what_changes_nothing_touches_nothing() {
     }
     let outcome = upgrade(&engine, &json!({ "Cmd": ["other"] })).await;
     assert!(outcome.expect("an upgrade").changed);
+}
+
+/// As it was measured on real ones: `compat-tests` plays the same on them.
+#[test]
+fn the_simulated_engine_does_what_real_ones_do() {
+    let mut behaviours = behaviours();
+    behaviours.extend(restarts());
+    let differences = |behaviour: &Behaviour| behaviour.differences(&simulate(behaviour), None);
+    let differences: String = behaviours.iter().map(differences).collect();
+    let lines: usize = behaviours.iter().map(Behaviour::len).sum();
+    println!("{} behaviours, {lines} lines", behaviours.len());
+    assert!(differences.is_empty(), "\n{differences}");
+    assert!(lines > 500, "only {lines} lines were played");
 }

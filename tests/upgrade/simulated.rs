@@ -8,10 +8,9 @@ mod container;
 mod create;
 mod daemon;
 mod fault;
+mod network;
+mod people;
 mod world;
-
-#[cfg(test)]
-mod tests;
 
 use std::{
     future::pending,
@@ -35,7 +34,7 @@ use tokio::{
 
 use container::Actor;
 pub use container::{Container, Mount};
-pub use fault::{Call, Fault, Verb, Whom};
+pub use fault::{Call, Death, Fault, Verb, Whom};
 pub use world::World;
 
 /// What a test does to the engine right before a container is created.
@@ -50,6 +49,9 @@ pub struct Simulated {
     /// Whether the process lives. One that does not makes no call, and sees no answer, ever again.
     lives: AtomicBool,
     died: Notify,
+    /// Told when [`Fault::Cancelled`] comes, and waited for.
+    cancel: Notify,
+    cancelled: Notify,
 }
 
 struct Shared {
@@ -102,6 +104,8 @@ impl Simulated {
             engine,
             lives: AtomicBool::new(true),
             died: Notify::new(),
+            cancel: Notify::new(),
+            cancelled: Notify::new(),
         }
     }
 
@@ -119,6 +123,17 @@ impl Simulated {
     /// Completes when the process has died of [`Fault::Crash`].
     pub async fn died(&self) {
         self.died.notified().await;
+    }
+
+    /// Completes when somebody is to ask for the original back; the call waits for
+    /// [`Simulated::has_asked`].
+    pub async fn asks_back(&self) {
+        self.cancel.notified().await;
+    }
+
+    /// Somebody has asked for the original back.
+    pub fn has_asked(&self) {
+        self.cancelled.notify_one();
     }
 
     /// What the engine has now.
@@ -156,10 +171,7 @@ impl Simulated {
 
     /// What inspect prints; null where there is no such container.
     pub fn inspect(&self, reference: &str) -> Value {
-        let world = self.world();
-        world
-            .find(reference)
-            .map_or(Value::Null, Container::printed)
+        self.world().printed(reference).unwrap_or_default()
     }
 
     /// A call: what it does, if nothing goes wrong with it.
@@ -186,6 +198,11 @@ impl Simulated {
         };
         match fault {
             None | Some(Fault::DiskFull(_)) => act(),
+            Some(Fault::Cancelled) => {
+                self.cancel.notify_one();
+                self.cancelled.notified().await;
+                act()
+            }
             Some(Fault::Late(by)) => {
                 let answer = act();
                 sleep(by).await;
@@ -271,7 +288,7 @@ impl Engine for Simulated {
     }
 
     async fn inspect_container(&self, reference: &str) -> Result<Value> {
-        let look = |world: &mut World| Ok(world.get(reference)?.printed());
+        let look = |world: &mut World| world.printed(reference);
         self.call("inspect", reference, look).await
     }
 
@@ -281,7 +298,10 @@ impl Engine for Simulated {
     }
 
     async fn inspect_network(&self, reference: &str) -> Result<Value> {
-        let look = |_: &mut World| Ok(json!({ "Id": reference, "Name": reference }));
+        let look = |world: &mut World| {
+            let (name, id) = world.network(reference)?;
+            Ok(json!({ "Id": id, "Name": name }))
+        };
         self.call("inspect network", reference, look).await
     }
 
@@ -387,8 +407,12 @@ impl Engine for Simulated {
         self.call("first exit", container, recall).await
     }
 
-    async fn log_tail(&self, container: &str, _lines: usize) -> Result<Vec<String>> {
-        let read = |world: &mut World| world.get(container).map(|_| Vec::new());
+    /// Every process says once that it is ready.
+    async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>> {
+        let read = |world: &mut World| {
+            let runs = world.get(container)?.runs;
+            Ok(vec!["ready".to_owned(); runs.min(lines)])
+        };
         self.call("log", container, read).await
     }
 

@@ -15,9 +15,7 @@ use crate::{
 async fn failure(cmd: &Value, look: usize, fault: Option<Fault>) -> Failure {
     let engine = engine();
     let id = engine.run("web", &json!({ "Image": "web:1" }));
-    let subject = engine.inspect("web")["Id"].clone();
-    let subject = subject.as_str().expect("an ID");
-    subject.clone_into(&mut engine.world().subject);
+    engine.world().subject.clone_from(&id);
     // The calls up to start are the same, whatever the replacement is.
     let first_look = 1 + calls_until_start().await;
     engine.world().faults = fault

@@ -12,7 +12,7 @@ const LARGE: usize = 50 << 20;
 const MEMORY: u64 = 30 << 20;
 
 fn check_memory(scenario: &Scenario) {
-    let memory = scenario.memory_of_refit();
+    let memory = scenario.vitals_of_refit().memory;
     assert!(memory < MEMORY, "{memory} bytes");
 }
 

@@ -1,15 +1,13 @@
 //! Answers that take their time, connections that idle, and clients or engines that go.
 
 use std::{
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use compat_tests::{
-    Scenario,
+    Scenario, engines,
     same::{assert_same, same},
-    variable,
 };
 
 use crate::wire::{End, PATIENCE, Wire, alike, at_once, head, post, side};
@@ -296,14 +294,6 @@ fn idle_connections_stay() {
 #[test]
 fn a_restarted_engine_leaves_no_client_hanging() {
     let scenario = Scenario::new("restart");
-    let engine = scenario.engine();
-    let engines = variable("REFIT_ENGINES");
-    let of_engine = |entry: &&str| entry.split_once('=').is_some_and(|(_, at)| at == engine);
-    let (version, _) = engines
-        .split_whitespace()
-        .find(of_engine)
-        .and_then(|entry| entry.split_once('='))
-        .expect("an engine that engines.sh runs");
     let ping = head(&["GET /_ping"]);
     let open = |address: &str| {
         let mut pinged = Wire::opened(address, &ping);
@@ -315,9 +305,7 @@ fn a_restarted_engine_leaves_no_client_hanging() {
     };
     let addresses = [scenario.engine(), scenario.refit()];
     let wires = addresses.each_ref().map(|address| open(address));
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/engines.sh");
-    let restarted = Command::new(script).args(["restart", version]).status();
-    assert!(restarted.expect("engines.sh").success());
+    engines::manage("restart");
     let [direct, through] = at_once(wires, |wires| at_once(wires, Wire::ended));
     assert_same(&direct, &through);
     assert!(

@@ -4,10 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use refit::{
     engine::EngineError,
-    upgrade::{Ending, Failure, Upgrades, marker::RunState},
+    upgrade::{Cause, Ending, Failure, Upgrades, marker::RunState},
 };
 use serde_json::{Value, json};
-use tokio::{runtime::Builder, time::sleep};
+use tokio::{
+    runtime::Builder,
+    time::{sleep, timeout},
+};
 
 use crate::{
     request,
@@ -41,6 +44,17 @@ pub enum Replacement {
     Missing,
 }
 
+/// Why an original may not be upgraded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The engine deletes it when it stops.
+    AutoRemove,
+    /// Another container joins its name space of this kind: `NetworkMode`, `IpcMode`, `PidMode`.
+    Joined(&'static str),
+    /// Another container links to it.
+    Linked,
+}
+
 /// An upgrade of one container.
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
@@ -48,6 +62,7 @@ pub struct Case {
     /// The original's restart policy, with its retry count.
     pub policy: &'static str,
     pub replacement: Replacement,
+    pub obstacle: Option<Obstacle>,
 }
 
 /// A case that was run to rest.
@@ -62,6 +77,8 @@ pub struct Trial {
     pub calls: Vec<Call>,
     /// Whether it came to rest.
     pub is_at_rest: bool,
+    /// Whether somebody asked for the original back, and was told that it comes.
+    pub is_cancelled: bool,
     /// What one more recovery changed, which should find nothing to do.
     pub unrest: Vec<String>,
 }
@@ -69,6 +86,11 @@ pub struct Trial {
 impl Trial {
     pub fn is_upgraded(&self) -> bool {
         matches!(&self.answer, Some((Ok(Ending::Upgraded(outcome)), _)) if outcome.changed)
+    }
+
+    /// Whether it was refused for what it is.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.answer, Some((Err(failure), _)) if failure.cause == Cause::Conflict)
     }
 
     /// The original as it was.
@@ -117,20 +139,32 @@ impl Case {
         let mut request = request(&json!({ "Image": image }));
         request.stop.timeout = Some(1);
         request.monitor = Duration::from_millis(300);
-        let upgrade = Upgrades::new(engine.clone()).begin("web".to_owned(), request);
-        let mut answer = None;
-        tokio::select! {
-            biased;
-            told = upgrade.outcome => {
-                answer = Some((told.expect("an outcome"), engine.world().clone()));
+        let upgrades = Upgrades::new(engine.clone());
+        let mut upgrade = upgrades.begin("web".to_owned(), request);
+        let mut is_cancelled = false;
+        let answer = loop {
+            tokio::select! {
+                biased;
+                told = &mut upgrade.outcome => {
+                    break Some((told.expect("an outcome"), engine.world().clone()));
+                }
+                () = engine.died() => {
+                    recover(&mut engine);
+                    break None;
+                }
+                () = engine.asks_back() => {
+                    is_cancelled = ask_back(&upgrades, &before).await;
+                    engine.has_asked();
+                }
             }
-            () = engine.died() => recover(&mut engine),
-        }
+        };
         // A process that recovers may die of it, too.
         let is_at_rest = loop {
             tokio::select! {
                 biased;
                 () = engine.died() => recover(&mut engine),
+                // It has ended: nobody asks any more.
+                () = engine.asks_back() => engine.has_asked(),
                 is_at_rest = rest(&engine) => break is_at_rest,
             }
         };
@@ -149,12 +183,14 @@ impl Case {
             answer,
             calls,
             is_at_rest,
+            is_cancelled,
             unrest,
         }
     }
 
     /// An engine with the original and another container on its network.
     async fn set_up(self, engine: &Arc<Simulated>) {
+        engine.world().add_network("app");
         let image = |cmd: Value| json!({ "Cmd": cmd, "Volumes": { "/anonymous": {} } });
         let second = json!({ "Cmd": ["serve"], "Volumes": { "/anonymous": {}, "/fresh": {} } });
         for (reference, config) in [
@@ -180,6 +216,7 @@ impl Case {
             "Image": image,
             "HostConfig": {
                 "NetworkMode": "app", "Binds": ["data:/data"],
+                "AutoRemove": self.obstacle == Some(Obstacle::AutoRemove),
                 "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries },
             },
         });
@@ -196,6 +233,17 @@ impl Case {
         }
         let neighbour = json!({ "Image": "web:1", "HostConfig": { "NetworkMode": "app" } });
         engine.run("neighbour", &neighbour);
+        let dependent = match self.obstacle {
+            Some(Obstacle::Joined(name_space)) => Some(json!({ name_space: "container:web" })),
+            Some(Obstacle::Linked) => Some(json!({ "Links": ["web:db"] })),
+            Some(Obstacle::AutoRemove) | None => None,
+        };
+        if let Some(host) = dependent {
+            engine.make(
+                "dependent",
+                &json!({ "Image": "web:1", "HostConfig": host }),
+            );
+        }
         // Time enough for a crashing one to be between two of its runs.
         sleep(Duration::from_millis(500)).await;
         match self.activity {
@@ -205,6 +253,14 @@ impl Case {
         }
         engine.world().changes();
     }
+}
+
+/// Asks for the original back, and does not wait for it; whether it comes.
+async fn ask_back(upgrades: &Upgrades, before: &World) -> bool {
+    let id = &before.find("web").expect("the original").id;
+    let asked = timeout(Duration::ZERO, upgrades.cancel(id)).await;
+    // It waits for the end, or was refused at once.
+    asked.is_err()
 }
 
 /// A new process takes the place of the one that died (or ended), and recovers.

@@ -34,6 +34,15 @@ pub fn problems(case: Case, trial: &Trial) -> Vec<String> {
         trial.unrest.is_empty(),
         format!("a later recovery did: {changed}"),
     );
+    let is_upgraded_all_the_same = trial.is_cancelled && trial.is_upgraded();
+    expect(
+        !is_upgraded_all_the_same,
+        "it was cancelled, and upgraded".to_owned(),
+    );
+    if case.obstacle.is_some() {
+        problems.extend(touched(trial));
+        return problems;
+    }
     let lost = trial
         .before
         .volumes
@@ -46,6 +55,20 @@ pub fn problems(case: Case, trial: &Trial) -> Vec<String> {
     } else {
         judge.with_people()
     });
+    problems
+}
+
+/// What was done to an original that may not be upgraded, and what its caller was told amiss.
+fn touched(trial: &Trial) -> Vec<String> {
+    let done = trial.calls.iter().filter(|call| call.mutates());
+    let mut problems: Vec<String> = done.map(|call| format!("it did {}", call.what)).collect();
+    match &trial.answer {
+        Some((Ok(_), _)) => problems.push("it was told of an upgrade".to_owned()),
+        Some((Err(failure), _)) if failure.rollback != Rollback::NotNeeded => {
+            problems.push(format!("it was told {}", failure.rollback));
+        }
+        _ => {}
+    }
     problems
 }
 
@@ -258,7 +281,7 @@ impl Judge<'_> {
             problems.push("what a person renamed is gone".to_owned());
         }
         let mut members = world.lineage(original);
-        let is_up = self.case.is_good() && self.case.run_state() != RunState::Stopped;
+        let is_up = self.case.run_state() != RunState::Stopped;
         if is_up && !members.any(|member| member.status.is_active()) {
             problems.push("nothing runs".to_owned());
         }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use refit::engine::{Exit, RestartPolicy, Status};
+use refit::engine::{EngineError, Exit, RestartPolicy, Result, Status};
 use serde_json::{Map, Value, json};
 
-use super::text;
+use super::{refused, text};
 
 /// How long a process takes to end once it was asked to.
 const GRACE: Duration = Duration::from_millis(100);
@@ -73,6 +73,8 @@ pub struct Container {
     pub host: Value,
     pub endpoints: Map<String, Value>,
     pub mounts: Vec<Mount>,
+    /// The IDs of those that it links to, and what it calls them.
+    pub links: Vec<(String, String)>,
     pub policy: RestartPolicy,
     pub status: Status,
     pub restart_count: i64,
@@ -91,6 +93,10 @@ pub struct Container {
     pub is_touched: bool,
     /// How often Refit ended its process.
     pub stops: u32,
+    /// How often its process has begun.
+    pub runs: usize,
+    /// When the engine loses patience with a stop.
+    killed_at: Option<Duration>,
     since: Duration,
     backoff: Duration,
 }
@@ -109,6 +115,7 @@ impl Container {
             host,
             endpoints: Map::new(),
             mounts: Vec::new(),
+            links: Vec::new(),
             policy: policy.unwrap_or_else(|| RestartPolicy::named("no")),
             status: Status::Created,
             restart_count: 0,
@@ -120,6 +127,8 @@ impl Container {
             started_by: Actor::Engine,
             is_touched: false,
             stops: 0,
+            runs: 0,
+            killed_at: None,
             since: Duration::ZERO,
             backoff: Duration::ZERO,
         }
@@ -158,24 +167,30 @@ impl Container {
     /// Its process begins.
     ///
     /// # Errors
-    /// What the runtime says where it cannot.
-    pub fn begin(&mut self, now: Duration) -> Result<(), String> {
+    /// As the engine says it where it cannot.
+    pub fn begin(&mut self, now: Duration) -> Result<()> {
         let program = self.program();
         if program == Program::Missing {
-            self.exit_code = 127;
             let why = "exec: \"missing\": executable file not found in $PATH";
-            why.clone_into(&mut self.error);
-            return Err(why.to_owned());
+            return Err(self.fail(127, refused(400, why)));
         }
         self.error.clear();
         self.exit_code = 0;
         self.status = Status::Running;
+        self.runs += 1;
         self.since = now;
         self.due = match program {
             Program::Exit(code, after) => Some((now + after, Due::Exit(code))),
             _ => None,
         };
         Ok(())
+    }
+
+    /// It cannot be started.
+    pub fn fail(&mut self, code: i64, why: EngineError) -> EngineError {
+        self.exit_code = code;
+        self.error = why.to_string();
+        why
     }
 
     /// The exit code of its process where it is given the time to end.
@@ -198,6 +213,14 @@ impl Container {
         let asked = (now + after, Due::Exit(code));
         let by_itself = self.due.filter(|(at, _)| *at <= asked.0);
         self.due = Some(by_itself.unwrap_or(asked));
+        let kill = now.saturating_add(patience);
+        self.killed_at = Some(self.killed_at.map_or(kill, |earlier| earlier.min(kill)));
+    }
+
+    /// Its process is frozen; only a stop that is under way goes on.
+    pub fn freeze(&mut self) {
+        self.status = Status::Paused;
+        self.due = self.killed_at.map(|at| (at, Due::Exit(137)));
     }
 
     /// Its process is gone.
@@ -209,6 +232,12 @@ impl Container {
             oom_killed: false,
         });
         self.due = None;
+        self.killed_at = None;
+        self.leave_networks();
+    }
+
+    /// Its addresses are free again.
+    pub fn leave_networks(&mut self) {
         for endpoint in self.endpoints.values_mut() {
             endpoint["IPAddress"] = json!("");
         }

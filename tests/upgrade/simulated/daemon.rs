@@ -42,9 +42,9 @@ impl World {
         };
         if let Due::Exit(code) = due {
             self.end(at, code);
-        // It is restarted even where its policy was changed meanwhile; the next end counts.
-        } else if self.begin(at).is_err() {
-            self.containers[at].status = Status::Exited;
+        } else {
+            // It is restarted even where its policy was changed meanwhile; the next end counts.
+            self.begin(at).expect("it was started before");
         }
     }
 

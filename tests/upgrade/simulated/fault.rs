@@ -21,6 +21,8 @@ pub enum Fault {
     Dockerd { how: Death, done: bool },
     /// The disk is full, for so many calls.
     DiskFull(usize),
+    /// Somebody asks for the original back right before the call.
+    Cancelled,
     /// Another client does something right before the call.
     Person { verb: Verb, whom: Whom },
 }
@@ -157,6 +159,7 @@ impl Fault {
             Self::Crash { .. } => "crash",
             Self::Dockerd { .. } => "dockerd",
             Self::DiskFull(_) => "disk full",
+            Self::Cancelled => "cancelled",
             Self::Person { .. } => "other client",
         }
     }

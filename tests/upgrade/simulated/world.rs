@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     container::{Actor, Container},
     fault::{Call, Fault, Verb, Whom},
-    refused, text,
+    network, refused, text,
 };
 
 /// What an engine has.
@@ -21,6 +21,8 @@ pub struct World {
     /// Those that were removed.
     pub removed: Vec<Container>,
     pub volumes: BTreeSet<String>,
+    /// By name and ID.
+    pub(super) networks: Vec<(String, String)>,
     /// References, with what inspect prints of the image.
     images: Vec<(String, Arc<Value>)>,
     /// The calls that changed something, in their order: `stop web`.
@@ -48,6 +50,8 @@ pub struct World {
     pub excused: Vec<(String, RunState)>,
     /// What must never happen, and did.
     pub violations: Vec<String>,
+    /// The ID of a container that the engine cannot inspect.
+    pub broken: Option<String>,
     /// The ID of the container whose upgrade other clients interfere with.
     pub subject: String,
 }
@@ -58,6 +62,7 @@ impl World {
             containers: Vec::new(),
             removed: Vec::new(),
             volumes: BTreeSet::new(),
+            networks: vec![network::named("bridge")],
             images: Vec::new(),
             changes: Vec::new(),
             made: 0,
@@ -73,6 +78,7 @@ impl World {
             done_by_people: Vec::new(),
             excused: Vec::new(),
             violations: Vec::new(),
+            broken: None,
             subject: String::new(),
         }
     }
@@ -117,6 +123,27 @@ impl World {
     /// 404, as the engine says it.
     pub(super) fn get(&self, reference: &str) -> Result<&Container> {
         self.position(reference).map(|at| &self.containers[at])
+    }
+
+    /// What inspect prints.
+    ///
+    /// # Errors
+    /// 404, as the engine says it.
+    pub(super) fn printed(&self, reference: &str) -> Result<Value> {
+        let container = self.get(reference)?;
+        if self.broken.as_ref() == Some(&container.id) {
+            return Err(refused(500, "layer does not exist"));
+        }
+        let mut printed = container.printed();
+        let links = container.links.iter().filter_map(|(id, alias)| {
+            let linked = self.find(id)?;
+            Some(format!("/{}:/{}/{alias}", linked.name, container.name))
+        });
+        printed["HostConfig"]["Links"] = match links.collect::<Vec<_>>() {
+            none if none.is_empty() => Value::Null,
+            links => json!(links),
+        };
+        Ok(printed)
     }
 
     /// The containers that descend from one another by upgrades.
@@ -174,14 +201,11 @@ impl World {
         act(self)
     }
 
-    pub(super) fn connect(&mut self, network: &str, id: &str, endpoint: &Value) -> Result<()> {
-        let at = self.change("connect", id)?;
-        let endpoints = &mut self.containers[at].endpoints;
-        endpoints.insert(network.to_owned(), endpoint.clone());
-        Ok(())
-    }
-
     pub(super) fn update(&mut self, id: &str, policy: &RestartPolicy) -> Result<()> {
+        if self.get(id)?.is_auto_removed() && !policy.is_no() {
+            let message = "restart policy cannot be updated because AutoRemove is enabled";
+            return Err(refused(409, message));
+        }
         let at = self.change("update", id)?;
         self.containers[at].policy = policy.clone();
         Ok(())
@@ -223,22 +247,25 @@ impl World {
         }
         container.forget_restarts();
         container.started_by = actor;
-        self.begin(at).map_err(|message| refused(400, message))
+        let begun = self.begin(at);
+        if begun.is_err() && self.containers[at].is_auto_removed() {
+            self.delete(at, true);
+        }
+        begun
     }
 
     /// The process of a container begins, on the lowest free address of each network; no other of
     /// its lineage may run then.
-    pub(super) fn begin(&mut self, at: usize) -> std::result::Result<(), String> {
+    pub(super) fn begin(&mut self, at: usize) -> Result<()> {
         let now = self.now;
-        self.containers[at].begin(now)?;
-        for network in self.containers[at]
-            .endpoints
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            let address = self.free_address(&network);
-            self.containers[at].endpoints[&network]["IPAddress"] = json!(address);
+        let joined = self.join_networks(at);
+        let begun = match joined {
+            Ok(()) => self.containers[at].begin(now),
+            Err(why) => Err(self.containers[at].fail(128, why)),
+        };
+        if let Err(why) = begun {
+            self.containers[at].leave_networks();
+            return Err(why);
         }
         let begun = &self.containers[at];
         let others = self.lineage(&begun.lineage).filter(|c| c.id != begun.id);
@@ -251,16 +278,23 @@ impl World {
         Ok(())
     }
 
-    fn free_address(&self, network: &str) -> String {
-        let has = |container: &Container, address: &str| {
-            container
-                .endpoints
-                .get(network)
-                .is_some_and(|endpoint| endpoint["IPAddress"] == address)
+    /// A client's SIGKILL.
+    pub fn kill(&mut self, id: &str) -> Result<()> {
+        let at = self.position(id)?;
+        let container = &mut self.containers[at];
+        if !container.status.is_active() {
+            let message = format!("cannot kill container: {id}: it is not running");
+            return Err(refused(409, message));
+        }
+        container.is_stopped_by_hand = true;
+        // Between two runs nothing is left to kill.
+        let code = if container.has_process() {
+            137
+        } else {
+            container.exit_code
         };
-        let free = (2..255u32).map(|last| format!("10.0.0.{last}"));
-        let mut free = free.filter(|a| !self.containers.iter().any(|c| has(c, a)));
-        free.next().expect("a free address")
+        self.end(at, code);
+        Ok(())
     }
 
     pub fn pause(&mut self, id: &str) -> Result<()> {
@@ -270,8 +304,7 @@ impl World {
             let message = format!("container {id} is not running, or paused already");
             return Err(refused(409, message));
         }
-        container.status = Status::Paused;
-        container.due = None;
+        container.freeze();
         Ok(())
     }
 
@@ -280,6 +313,10 @@ impl World {
         if self.containers[at].status == Status::Restarting {
             // Measured on 20.10 and 26.1; 28.5 takes it.
             return Err(refused(404, format!("No such container: {id}")));
+        }
+        if self.containers[at].name == name {
+            let message = "renaming a container with the same name as its current name";
+            return Err(refused(400, message));
         }
         if self.position(name).is_ok() {
             let message = format!("Conflict. The container name \"/{name}\" is already in use");
@@ -299,8 +336,8 @@ impl World {
         let at = self.change("remove", id)?;
         let container = &self.containers[at];
         let is_last = self.lineage(&container.lineage).count() == 1;
-        // What came after the original was looked at, then the replacement, could not be seen.
-        let unseen = self.calls.len().saturating_sub(2);
+        // What came after the last look, at what is to stay, could not be seen.
+        let unseen = self.calls.len() - 1;
         let just_now = self.done_by_people.iter().any(|(at, ..)| *at >= unseen);
         if self.actor == Actor::Refit && is_last && !just_now {
             let violation = format!("{} was removed, and nothing is left", container.name);
@@ -321,53 +358,5 @@ impl World {
             }
         }
         self.removed.push(gone);
-    }
-
-    /// Another client does something to a container, if it is there and it makes a difference.
-    pub(super) fn interfere(&mut self, verb: Verb, whom: Whom) {
-        let is_meant = |c: &&Container| (c.id == self.subject) == (whom == Whom::Original);
-        let Some(found) = self.lineage(&self.subject).find(is_meant) else {
-            return;
-        };
-        let is_active = found.status.is_active();
-        let matters = match verb {
-            Verb::Rename | Verb::Remove => true,
-            Verb::Stop | Verb::Kill => is_active,
-            Verb::Start => !is_active,
-        };
-        if !matters {
-            return;
-        }
-        let id = found.id.clone();
-        let actor = std::mem::replace(&mut self.actor, Actor::Person);
-        let done = match verb {
-            Verb::Rename => self.rename(&id, "mine"),
-            Verb::Start => self.start(&id),
-            Verb::Stop => self.stop(&id, Duration::ZERO).map(drop),
-            Verb::Kill => self.kill(&id),
-            Verb::Remove => self.kill(&id).and_then(|()| self.remove(&id, false)),
-        };
-        self.actor = actor;
-        if done.is_err() {
-            return;
-        }
-        self.done_by_people.push((self.calls.len() - 1, verb, whom));
-        let state = match verb {
-            Verb::Start => RunState::Running,
-            _ => RunState::Stopped,
-        };
-        if !matches!(verb, Verb::Rename | Verb::Remove) {
-            self.excused.push((self.subject.clone(), state));
-        }
-    }
-
-    fn kill(&mut self, id: &str) -> Result<()> {
-        let at = self.position(id)?;
-        let container = &mut self.containers[at];
-        if container.status.is_active() {
-            container.is_stopped_by_hand = true;
-            self.end(at, 137);
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use tracing::info;
 
 use super::{
     decide::{Rest, Verdict},
+    fault::Fault,
     look::observe,
     marker::{Marker, RunState},
     outcome::{Cause, Failure, Rollback, Step},
@@ -45,6 +46,16 @@ impl Setback {
             return self.why.clone();
         }
         format!("failed: {}", self.why)
+    }
+
+    /// The replacement is not good.
+    pub fn unverified(fault: &Fault) -> Self {
+        Self {
+            step: Step::Verify,
+            why: fault.to_string(),
+            may_still_stop: false,
+            is_cancelled: false,
+        }
     }
 
     /// Somebody asked for the original back when this step had begun.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{
     Progress, admission, answer,
     decide::{Rest, Verdict},
+    fault::Fault,
     image,
     locks::Lock,
     look::{networks, observe},
@@ -55,10 +56,9 @@ impl Transaction<'_> {
         let (reference, new_image) = self.pull(&before).await?;
         // The pull may have taken long, and its owner may have changed the container meanwhile. From
         // here on, nobody does.
-        if !self.request.dry_run {
-            self.isolate(&before);
-        }
+        self.isolate(&before);
         let original = admission::admit(self.engine, id).await?;
+        self.isolate(&original);
         self.announce(Step::Plan, &original.name);
         let images = planning::Images {
             old: old_image.as_ref(),
@@ -85,7 +85,7 @@ impl Transaction<'_> {
         self.lock.extend(&replacement.id);
         match self.replace(&marker, &replacement.id).await {
             Ok(downtime) => {
-                let (running, moved) = self.look_again(&original, &replacement.id).await;
+                let (running, moved) = self.look_again(&attempt, &replacement.id).await?;
                 self.commit(&attempt, &replacement.id).await?;
                 Ok(Ending::Upgraded(Outcome {
                     current: Incarnation {
@@ -114,6 +114,9 @@ impl Transaction<'_> {
 
     /// Keeps other clients from the container, and from the names that the steps give.
     fn isolate(&self, original: &Container) {
+        if self.request.dry_run {
+            return;
+        }
         let [new, old] = names(&original.name);
         for name in [&original.name, &new, &old] {
             self.lock.extend(name);
@@ -299,30 +302,40 @@ impl Transaction<'_> {
             marker.healthy_deadline(),
         );
         match self.interruptible(verified).await {
-            Ok(verified) => verified.map_err(|fault| Setback {
-                step: Step::Verify,
-                why: fault.to_string(),
-                may_still_stop: false,
-                is_cancelled: false,
-            }),
+            Ok(verified) => verified.map_err(|fault| Setback::unverified(&fault)),
             Err(cancelled) => Err(Setback::cancelled(Step::Verify, cancelled)),
         }
     }
 
     /// Whether the verified replacement runs, and what clients have to reach it by, where that is
     /// not what it was.
-    async fn look_again(&self, original: &Container, replacement: &str) -> (bool, Vec<String>) {
+    async fn look_again(
+        &self,
+        attempt: &Attempt<'_>,
+        replacement: &str,
+    ) -> Result<(bool, Vec<String>), Failure> {
+        let original = attempt.original;
+        let runs = RunState::of(original.status) != RunState::Stopped;
         match observe(self.engine, replacement).await {
-            Ok(seen) => (
+            Ok(seen) if runs && !seen.status.is_active() => {
+                let fault = Fault::Ended {
+                    exit: seen.exit,
+                    error: seen.error,
+                };
+                let replacement = Some(replacement.to_owned());
+                let setback = Setback::unverified(&fault);
+                Err(self.roll_back(attempt, replacement, setback).await)
+            }
+            Ok(seen) => Ok((
                 seen.status == Status::Running,
                 reach::changes(&original.document, &seen.document, &self.request.patch),
-            ),
-            Err(error) => (
+            )),
+            Err(error) => Ok((
                 RunState::of(original.status) == RunState::Running,
                 vec![format!(
                     "the replacement's addresses and ports were not compared: {error}"
                 )],
-            ),
+            )),
         }
     }
 

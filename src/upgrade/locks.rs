@@ -1,6 +1,9 @@
 //! One transaction at a time for each container, and nobody else at its members meanwhile.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use dashmap::{DashMap, mapref::entry::Entry};
 
@@ -15,7 +18,11 @@ const SHORTEST_PREFIX: usize = 4;
 
 /// The containers that are being worked on, by full ID and by name, with their transaction.
 #[derive(Debug, Default)]
-pub(super) struct Locks(DashMap<String, Arc<Running>>);
+pub(super) struct Locks {
+    by_key: DashMap<String, Arc<Running>>,
+    /// How many locks there are: to look into the map for every request that is relayed would cost.
+    held: AtomicUsize,
+}
 
 /// The right to work on a container, given back when it is dropped.
 #[derive(Debug)]
@@ -32,6 +39,7 @@ impl Locks {
     /// # Errors
     /// [`Failure`] with [`Cause::Conflict`] if a transaction has it.
     pub fn lock(&self, key: &str, running: Running) -> Result<Lock<'_>, Failure> {
+        self.held.fetch_add(1, Ordering::Relaxed);
         let lock = Lock {
             locks: self,
             running: Arc::new(running),
@@ -57,21 +65,21 @@ impl Locks {
 
     /// The transaction that works on the container of this name, ID, or beginning of an ID.
     pub fn find(&self, reference: &str) -> Option<Arc<Running>> {
-        if let Some(running) = self.0.get(reference) {
+        if let Some(running) = self.by_key.get(reference) {
             return Some(Arc::clone(&running));
         }
         if reference.len() < SHORTEST_PREFIX {
             return None;
         }
         let is_meant = |key: &str| is_id(key) && key.starts_with(reference);
-        let mut all = self.0.iter();
+        let mut all = self.by_key.iter();
         let found = all.find(|entry| is_meant(entry.key()))?;
         Some(Arc::clone(found.value()))
     }
 
     /// A transaction of which this is true, and how far it is.
     fn any(&self, is_it: impl Fn(&Stage) -> bool) -> Option<Underway> {
-        self.0.iter().find_map(|entry| {
+        self.by_key.iter().find_map(|entry| {
             let stage = entry.value().stage();
             is_it(&stage).then(|| Underway::of(entry.value(), stage))
         })
@@ -85,7 +93,7 @@ fn is_id(key: &str) -> bool {
 impl Lock<'_> {
     /// Makes it of one more ID or name; false if another transaction has that.
     pub fn extend(&self, key: &str) -> bool {
-        match self.locks.0.entry(key.to_owned()) {
+        match self.locks.by_key.entry(key.to_owned()) {
             Entry::Occupied(held) => Arc::ptr_eq(held.get(), &self.running),
             Entry::Vacant(free) => {
                 free.insert(Arc::clone(&self.running));
@@ -101,8 +109,9 @@ impl Drop for Lock<'_> {
     fn drop(&mut self) {
         let keys = self.keys.get_mut().unwrap_or_else(PoisonError::into_inner);
         for key in keys {
-            self.locks.0.remove(key);
+            self.locks.by_key.remove(key);
         }
+        self.locks.held.fetch_sub(1, Ordering::Relaxed);
         self.running.end();
     }
 }
@@ -149,7 +158,7 @@ impl Isolation {
     /// Whether nothing is under way, so that everything may be touched. Asked for every request.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.0.0.is_empty()
+        self.0.held.load(Ordering::Relaxed) == 0
     }
 
     /// The upgrade that the container of this name, ID or beginning of an ID (of 4 digits at least) is

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use compat_tests::{Answer, Scenario, answer, docker, variable};
+use compat_tests::{Answer, Scenario, answer, docker, engines, variable};
 use serde_json::{Value, json};
 
 /// An upgrade of a container to redis:8.0 that is watched for so long. The originals are of that image,
@@ -336,4 +336,31 @@ fn recovery_by_hand_finishes_and_takes_back() {
     scenario.assert_original(&bad, &ids[1]);
     assert_eq!(recover(&scenario, &good, &[]), "");
     scenario.start_refit();
+}
+
+#[test]
+fn an_engine_that_stays_away_is_told_of_and_the_original_comes_back_with_it() {
+    let mut scenario = Scenario::new("away");
+    let name = scenario.named("db");
+    let id = scenario.run(&["--name", &name, "--restart", "always", "redis:8.0"]);
+    scenario.kill_refit();
+    scenario.start_refit_with(&["--reconnect-timeout", "2s", "--call-timeout", "1s"]);
+    let upgrade = begin(&scenario, &name, Duration::from_secs(60));
+    until_step(&scenario, &name, "verify");
+    engines::manage("kill");
+    let told = ended(upgrade);
+    assert_eq!(told.status, 500, "{}", told.text);
+    assert_eq!(told.text_of("Step"), "verify");
+    assert_eq!(told.text_of("Rollback"), "incomplete");
+    let message = told.text_of("message");
+    assert!(message.contains("cannot be reached"), "{message}");
+    assert!(message.contains("Refit goes on trying"), "{message}");
+    let unreachable = scenario.ask_refit("GET", &format!("/containers/{name}/upgrade"));
+    assert_eq!(unreachable.status, 503, "{}", unreachable.text);
+    engines::manage("start");
+    scenario.until("the original is back", |s| {
+        let leftover = ["refit-new", "refit-old"].map(|end| format!("{name}.{end}"));
+        s.exists(&name) && !leftover.iter().any(|name| s.exists(name))
+    });
+    scenario.assert_original(&name, &id);
 }

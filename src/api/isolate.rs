@@ -15,10 +15,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::{
-    request::take,
-    route::{split, unversioned},
-};
+use super::{request::take, route::split};
 use crate::upgrade::{Isolation, Underway};
 
 /// The largest body that is read to see which container it names. Real ones have a few hundred
@@ -56,8 +53,8 @@ pub fn judge(isolation: &Isolation, method: &str, target: &str) -> Verdict {
     // The engine routes by the decoded path.
     let path = percent_decode_str(path).decode_utf8_lossy();
     let underway = match change(method, unversioned(&path), query) {
-        None => None,
-        Some(Change::OfBody) => return Verdict::OfBody,
+        Some(Change::OfBody) if isolation.of_any().is_some() => return Verdict::OfBody,
+        None | Some(Change::OfBody) => None,
         Some(Change::Prune) => isolation.of_any(),
         Some(Change::Network(network)) => isolation.of_network(&network),
         Some(Change::Containers(containers)) => containers
@@ -77,6 +74,21 @@ pub fn judge_body(isolation: &Isolation, body: &[u8]) -> Option<Underway> {
     };
     let container = take(&mut body, "Container")?;
     isolation.of_container(bare(container.as_str()?))
+}
+
+/// A path without its version, as the engine's routes take one (`/v{version:[0-9.]+}`).
+fn unversioned(path: &str) -> &str {
+    let rest = path.strip_prefix("/v").unwrap_or_default();
+    let (version, _) = rest.split_once('/').unwrap_or_default();
+    let is_version = !version.is_empty()
+        && version
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_version {
+        &rest[version.len()..]
+    } else {
+        path
+    }
 }
 
 /// Docker prints names with a slash in front, and takes them so.
@@ -116,7 +128,8 @@ fn change<'a>(method: &str, path: &'a str, query: &'a str) -> Option<Change<'a>>
             match (method, verb) {
                 (
                     "POST",
-                    "start" | "stop" | "restart" | "kill" | "pause" | "unpause" | "update",
+                    "start" | "stop" | "restart" | "kill" | "pause" | "unpause" | "update"
+                    | "checkpoints",
                 )
                 | ("PUT", "archive") => {}
                 ("POST", "rename") => containers.extend(of_query("name")),
@@ -150,6 +163,9 @@ mod tests {
             ("POST", "/v1.41/containers/web/stop?t=1", "web"),
             ("POST", "/containers/web/restart", "web"),
             ("POST", "/containers/web/kill?signal=HUP", "web"),
+            ("POST", "/v1.41.0/containers/web/kill", "web"),
+            ("POST", "/containers/web/checkpoints", "web"),
+            ("POST", "/vx/containers/web/kill", "nothing"),
             ("POST", "/containers/web/pause", "web"),
             ("POST", "/containers/web/unpause", "web"),
             ("POST", "/containers/web/update", "web"),

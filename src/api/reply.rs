@@ -53,7 +53,7 @@ pub(super) struct Reply {
 
 impl Reply {
     /// A request that would get in the way of an upgrade: in the place of the engine, and in its
-    /// shape. `None`: the upgrade has ended just now.
+    /// shape. `None`: the upgrade has ended just now, or the body could not be judged.
     pub fn in_the_way(underway: Option<&Underway>) -> Self {
         let message = match underway {
             Some(Underway {
@@ -65,8 +65,8 @@ impl Reply {
                  would get in its way, and was not done"
             ),
             None => {
-                "an upgrade was under way that this would have got in the way of; it has ended: \
-                     ask again"
+                "an upgrade was under way that this might have got in the way of: ask again, with \
+                     the body's length in the head"
                     .to_owned()
             }
         };

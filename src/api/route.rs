@@ -60,7 +60,7 @@ pub(super) fn split(target: &str) -> (&str, &str) {
 }
 
 /// A path without `/v1.NN`.
-pub(super) fn unversioned(path: &str) -> &str {
+fn unversioned(path: &str) -> &str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let Some((version, _)) = path
         .strip_prefix("/v")

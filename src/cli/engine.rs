@@ -13,6 +13,9 @@ use crate::engine::{Address, DockerEngine, Limits};
 const DEFAULT_ENGINE: &str = "/var/run/docker.sock";
 const DOCKER_HOST: &str = "DOCKER_HOST";
 
+/// Longer is no bound.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 const ENGINE: Name = Name {
     option: "--engine",
     variable: "REFIT_ENGINE",
@@ -142,6 +145,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("no time at all is no bound: nothing could succeed".to_owned()),
+        limit if limit > LONGEST => Err(format!("\"{text}\" is longer than 30 days")),
         limit => Ok(limit),
     }
 }

@@ -8,12 +8,16 @@ use super::{
     UNAVAILABLE, USAGE, engine, log,
     sources::{Reader, Surroundings},
 };
-use crate::upgrade::{Recovered, Recovery, Upgrades};
+use crate::{
+    engine::EngineError,
+    upgrade::{Recovered, Recovery, Upgrades},
+};
 
 /// Finish or take back the upgrades that were left unfinished
 ///
 /// `refit serve` does this by itself before it listens. By hand it serves where no Refit is to run any
-/// more, or to see how things stand. Upgrades that another process is working on are left to it.
+/// more, or to see how things stand. Upgrades that another process is working on are left to it; two
+/// recoveries at once are not kept apart.
 ///
 /// Prints a line for each unfinished upgrade. Exit codes: 0 nothing is left unfinished; 1 something is;
 /// 69 the engine cannot be reached.
@@ -61,7 +65,10 @@ pub(super) fn main(args: Args) -> ExitCode {
         Ok(recoveries) => tell(&recoveries),
         Err(error) => {
             eprintln!("refit: {error}");
-            ExitCode::from(UNAVAILABLE)
+            match error {
+                EngineError::Unreachable { .. } => ExitCode::from(UNAVAILABLE),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

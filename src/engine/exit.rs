@@ -13,6 +13,12 @@ use tokio::time::timeout;
 /// of time; what it does not remember costs as much.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
+/// How late the engine may tell that an end was an OOM kill.
+const LATE: Duration = Duration::from_millis(300);
+
+/// The exit code of what was killed.
+const KILLED: i64 = 137;
+
 /// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
@@ -37,25 +43,33 @@ impl fmt::Display for Exit {
 pub(super) async fn first(client: &Docker, container: &str) -> Result<Option<Exit>, BollardError> {
     let filters = HashMap::from([
         ("container", vec![container]),
-        ("event", vec!["die", "oom"]),
+        ("event", vec!["die", "oom", "start"]),
     ]);
     let options = EventsOptionsBuilder::default()
         .since("1")
         .filters(&filters)
         .build();
     let mut events = pin!(client.events(Some(options)));
-    let mut oom_killed = false;
+    let (mut ended, mut oom_killed, mut limit) = (None, false, REMEMBERED);
     // After what is remembered, the stream would wait for what happens.
-    while let Ok(Some(event)) = timeout(REMEMBERED, events.next()).await {
+    while let Ok(Some(event)) = timeout(limit, events.next()).await {
         let event = event?;
         match event.action.as_deref() {
-            // It comes before the end.
+            // It mostly comes before the end; a busy engine tells of it late.
             Some("oom") => oom_killed = true,
-            Some("die") => return Ok(code(&event).map(|code| Exit { code, oom_killed })),
+            Some("die") => {
+                ended = code(&event);
+                limit = LATE;
+            }
+            // That of the next run.
+            Some("start") if ended.is_some() => break,
             _ => {}
         }
+        if ended.is_some_and(|code| code != KILLED || oom_killed) {
+            break;
+        }
     }
-    Ok(None)
+    Ok(ended.map(|code| Exit { code, oom_killed }))
 }
 
 fn code(die: &EventMessage) -> Option<i64> {

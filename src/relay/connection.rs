@@ -173,9 +173,14 @@ impl Connection {
 
     /// Moves what may go to the engine from the inbox.
     fn judge(&mut self) {
+        self.judge_inbox();
         if self.client.ended {
             self.requests.end(&self.responses);
+            self.judge_inbox();
         }
+    }
+
+    fn judge_inbox(&mut self) {
         if self.inbox.is_empty() {
             return;
         }

@@ -63,6 +63,8 @@ pub(super) struct Request {
     pub(super) body: Body,
     /// What its answer may be.
     pub(super) asked: Asked,
+    /// Whether the client waits for the engine before it sends the body (`Expect`).
+    pub(super) expects: bool,
 }
 
 /// Finds one head in bytes that keep growing, in linear time.
@@ -167,6 +169,7 @@ fn parse_into<'b>(
             connect,
             hijack: connect || upgrade || hijack::by_path(method, target),
         },
+        expects: has(request.headers, "expect"),
     }))
 }
 

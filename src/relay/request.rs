@@ -66,9 +66,9 @@ impl Requests {
                     Found::Request(request) if request.ours => self.state = State::Ours,
                     Found::Request(request) => {
                         self.state = match verdict(&self.isolation, &bytes[at..]) {
-                            Verdict::Refused(_) => State::Ours,
-                            Verdict::OfBody if is_short(&request.body) => State::Held(request),
-                            Verdict::Free | Verdict::OfBody => {
+                            Verdict::OfBody if can_be_held(&request) => State::Held(request),
+                            Verdict::Refused(_) | Verdict::OfBody => State::Ours,
+                            Verdict::Free => {
                                 at += request.len;
                                 responses.expect(request.asked);
                                 State::Body(request.body)
@@ -128,10 +128,11 @@ fn verdict(isolation: &Isolation, bytes: &[u8]) -> Verdict {
     isolate::judge(isolation, method, target)
 }
 
-/// Whether a body can be waited for: it has a length, and a small one. Any other is let pass:
-/// clients send these with a length.
-fn is_short(body: &Body) -> bool {
-    matches!(body, Body::Length(length) if *length <= isolate::BODY_LIMIT)
+/// Whether the body can be waited for: it has a length, and a small one, and its client does not wait
+/// for the engine. Clients send those that are to be judged so.
+fn can_be_held(request: &Request) -> bool {
+    let is_short = matches!(request.body, Body::Length(length) if length <= isolate::BODY_LIMIT);
+    is_short && !request.expects
 }
 
 /// The body behind the head that `bytes` begin with, if it is whole.
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_waited_for_goes_when_the_client_sends_no_more_or_too_much() {
+    fn a_body_that_is_waited_for_goes_when_the_client_sends_no_more() {
         let (mut requests, mut responses) = (
             Requests::new(Isolation::around("web")),
             Responses::default(),
@@ -240,11 +241,23 @@ mod tests {
         assert_eq!(requests.judge(part.as_bytes(), &mut responses), 0);
         requests.end(&responses);
         assert_eq!(requests.judge(part.as_bytes(), &mut responses), part.len());
+    }
 
-        let mut requests = Requests::new(Isolation::around("web"));
-        let long = CONNECT.replace("21", "65537");
-        let at = requests.judge(long.as_bytes(), &mut Responses::default());
-        assert_eq!(at, long.len());
+    #[test]
+    fn a_body_that_cannot_be_judged_does_not_go() {
+        for unjudged in [
+            CONNECT.replace("21", "65537"),
+            CONNECT.replace("Content-Length: 21", "Transfer-Encoding: chunked"),
+            CONNECT.replace("Content-", "Expect: 100-continue\r\nContent-"),
+        ] {
+            let mut requests = Requests::new(Isolation::around("web"));
+            let at = requests.judge(unjudged.as_bytes(), &mut Responses::default());
+            assert_eq!(at, 0, "{unjudged:?}");
+            assert!(requests.is_ours(), "{unjudged:?}");
+            let mut requests = Requests::default();
+            let at = requests.judge(unjudged.as_bytes(), &mut Responses::default());
+            assert!(at > 0 && !requests.is_ours(), "{unjudged:?}");
+        }
     }
 
     proptest! {

@@ -16,15 +16,15 @@ use crate::{
     plan::MARKER_LABEL,
 };
 
-/// The full ID of the container that `reference` names: a name, an ID, a unique prefix of one,
+/// The container that `reference` names: a name, an ID, a unique prefix of one,
 /// or the ID of an earlier generation. What the engine itself knows always wins.
 ///
 /// # Errors
 /// [`Failure`]: no such container.
-pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<String, Failure> {
+pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<Container, Failure> {
     let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
     match observe(engine, reference).await {
-        Ok(container) => return Ok(container.id),
+        Ok(container) => return Ok(container),
         Err(error) if error.is_not_found() => {}
         Err(error) => return Err(failed(error)),
     }
@@ -33,11 +33,11 @@ pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<Stri
         let is_generation =
             |generation: &Generation| reference.len() >= 12 && generation.id.starts_with(reference);
         if Generation::before(&container).iter().any(is_generation) {
-            matching.push(container.id);
+            matching.push(container);
         }
     }
-    match matching.as_slice() {
-        [id] => Ok(id.clone()),
+    match matching.pop() {
+        Some(container) if matching.is_empty() => Ok(container),
         _ => Err(Failure::untouched(
             Cause::NotFound,
             Step::Lock,

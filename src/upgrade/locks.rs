@@ -45,31 +45,30 @@ impl Locks {
             running: Arc::new(running),
             keys: Mutex::default(),
         };
-        if lock.extend(key) {
-            return Ok(lock);
+        match lock.claim(key) {
+            Ok(()) => Ok(lock),
+            Err(holder) => Err(conflict(key, &holder)),
         }
-        self.refuse(key).map(|()| lock)
     }
 
     /// # Errors
     /// [`Failure`] with [`Cause::Conflict`] if a transaction works on the container that `reference`
     /// is of.
     pub fn refuse(&self, reference: &str) -> Result<(), Failure> {
-        let Some(running) = self.find(reference) else {
-            return Ok(());
-        };
-        let transaction = &running.transaction;
-        let message = format!("an upgrade of {reference} is under way (transaction {transaction})");
-        Err(Failure::untouched(Cause::Conflict, Step::Lock, message))
+        let holder = self.of(reference);
+        holder.map_or(Ok(()), |holder| Err(conflict(reference, &holder)))
+    }
+
+    /// The transaction that works on the container of this name or full ID.
+    pub fn of(&self, key: &str) -> Option<Arc<Running>> {
+        self.by_key.get(key).map(|running| Arc::clone(&running))
     }
 
     /// The transaction that works on the container of this name, ID, or beginning of an ID.
     pub fn find(&self, reference: &str) -> Option<Arc<Running>> {
-        if let Some(running) = self.by_key.get(reference) {
-            return Some(Arc::clone(&running));
-        }
-        if reference.len() < SHORTEST_PREFIX {
-            return None;
+        let running = self.of(reference);
+        if running.is_some() || reference.len() < SHORTEST_PREFIX {
+            return running;
         }
         let is_meant = |key: &str| is_id(key) && key.starts_with(reference);
         let mut all = self.by_key.iter();
@@ -86,20 +85,36 @@ impl Locks {
     }
 }
 
+fn conflict(reference: &str, holder: &Running) -> Failure {
+    let transaction = &holder.transaction;
+    let message = format!("an upgrade of {reference} is under way (transaction {transaction})");
+    Failure::untouched(Cause::Conflict, Step::Lock, message)
+}
+
 fn is_id(key: &str) -> bool {
     key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Lock<'_> {
-    /// Makes it of one more ID or name; false if another transaction has that.
-    pub fn extend(&self, key: &str) -> bool {
+    /// Makes it of one more ID or name, unless another transaction has that.
+    pub fn extend(&self, key: &str) {
+        // Whoever has it has another container of that name, and keeps others from it.
+        drop(self.claim(key));
+    }
+
+    /// Makes it of one more ID or name.
+    ///
+    /// # Errors
+    /// The transaction that has it.
+    fn claim(&self, key: &str) -> Result<(), Arc<Running>> {
         match self.locks.by_key.entry(key.to_owned()) {
-            Entry::Occupied(held) => Arc::ptr_eq(held.get(), &self.running),
+            Entry::Occupied(held) if Arc::ptr_eq(held.get(), &self.running) => Ok(()),
+            Entry::Occupied(held) => Err(Arc::clone(held.get())),
             Entry::Vacant(free) => {
                 free.insert(Arc::clone(&self.running));
                 let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
                 keys.push(key.to_owned());
-                true
+                Ok(())
             }
         }
     }
@@ -201,12 +216,13 @@ mod tests {
     fn a_container_is_locked_under_every_name_until_the_end() {
         let locks = Locks::default();
         let lock = locks.lock("id", running("one")).unwrap();
-        assert!(lock.extend("web") && lock.extend("web"));
+        lock.extend("web");
+        lock.extend("web");
         let refused = locks.lock("web", running("two")).unwrap_err();
         assert_eq!(refused.cause, Cause::Conflict);
         assert!(refused.message.contains("one"), "{refused}");
         let other = locks.lock("other", running("two")).unwrap();
-        assert!(!other.extend("id"));
+        assert!(other.claim("id").is_err());
         drop(other);
         assert!(locks.refuse("id").is_err());
         drop(lock);

@@ -25,9 +25,12 @@ const OLD: &str = ".refit-old";
 /// How long a lost stop is waited for at most: recovery comes before listening.
 const LONGEST_STOP: Duration = Duration::from_secs(5 * 60);
 
+/// How long a stop that is to wait without end is granted.
+const ENDLESS_STOP: Duration = Duration::from_secs(60 * 60);
+
 /// How long the steps between create and commit may take, beyond what the request grants to stop
 /// and to verification.
-const MARGIN: Duration = Duration::from_secs(10 * 60);
+const MARGIN: Duration = Duration::from_secs(30 * 60);
 
 /// How many earlier generations a marker remembers.
 const GENERATIONS: usize = 10;
@@ -40,7 +43,8 @@ pub struct Marker {
     pub transaction: String,
     /// The ID of the container that the caller named.
     pub leader: String,
-    /// When the transaction must have ended, in seconds since 1970: later, nobody works on it.
+    /// When the transaction must have ended, in seconds since 1970: later, nobody counts as working on
+    /// it who cannot be seen.
     pub deadline: u64,
     /// The process that works on it. Earlier markers do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +130,7 @@ impl Marker {
         let earlier = Self::of(original).map_or_else(Vec::new, |marker| marker.pinned);
         let stop_timeout = stop_timeout(original, request);
         let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
-        let allowance = u64::try_from(stop_timeout).map_or(LONGEST_STOP, Duration::from_secs)
+        let allowance = u64::try_from(stop_timeout).map_or(ENDLESS_STOP, Duration::from_secs)
             + request.monitor
             + healthy_deadline
             + MARGIN;
@@ -161,7 +165,7 @@ impl Marker {
         serde_json::from_str(container.label(MARKER_LABEL)?).ok()
     }
 
-    /// Whether its deadline is over: nobody works on it any more, wherever that was.
+    /// Whether its deadline is over.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
         now().as_secs() >= self.deadline
@@ -254,6 +258,13 @@ impl Generation {
 #[must_use]
 pub fn names(name: &str) -> [String; 2] {
     [format!("{name}{NEW}"), format!("{name}{OLD}")]
+}
+
+/// The name that a container is to have in the end which has this name now.
+#[must_use]
+pub fn final_name(name: &str) -> &str {
+    let stripped = name.strip_suffix(OLD).or_else(|| name.strip_suffix(NEW));
+    stripped.unwrap_or(name)
 }
 
 /// Whether a name is one that only a transaction gives.

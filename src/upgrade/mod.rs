@@ -46,7 +46,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use self::{running::Running, status::Failures, transaction::Transaction};
-use crate::engine::Engine;
+use crate::engine::{Container, Engine};
 pub use locks::{Isolation, Underway};
 pub use outcome::{
     Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Request, Rollback, Step,
@@ -155,9 +155,10 @@ impl Shared {
         // Between park and rename, no container has the name.
         let locks = &self.isolation.0;
         locks.refuse(reference)?;
-        let id = admission::resolve(self.engine.as_ref(), reference).await?;
+        let Container { id, name, .. } =
+            admission::resolve(self.engine.as_ref(), reference).await?;
         let transaction = Uuid::new_v4().to_string();
-        let running = Running::new(&transaction, reference, Direction::Forward);
+        let running = Running::new(&transaction, &name, Direction::Forward);
         let lock = locks.lock(&id, running)?;
         let transaction = Transaction {
             engine: self.engine.as_ref(),

@@ -7,6 +7,10 @@
 use std::{fs, os::linux::fs::MetadataExt, sync::OnceLock};
 
 use procfs::{process::Process, sys::kernel::random::boot_id};
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{look::existing, own};
@@ -88,16 +92,7 @@ impl Owner {
             !self.machine.is_empty() && self.machine == this.machine,
         );
         if is_boot && self.pid_namespace == this.pid_namespace {
-            let stat = Process::new(self.pid).and_then(|process| process.stat());
-            let is_it = stat.is_ok_and(|stat| {
-                // Dead, and not yet reaped.
-                stat.starttime == self.started && !matches!(stat.state, 'Z' | 'X')
-            });
-            return if is_it {
-                Liveness::Alive
-            } else {
-                Liveness::Gone
-            };
+            return self.in_sight();
         }
         // The machine was booted again, or the container that both run in was started again.
         let is_same_container = self.container.is_some() && self.container == this.container;
@@ -107,7 +102,24 @@ impl Owner {
         Liveness::Unknown
     }
 
-    /// Of a process in a container, the engine knows whether it can still run.
+    /// Of a process in our own PID namespace.
+    fn in_sight(&self) -> Liveness {
+        match Process::new(self.pid).and_then(|process| process.stat()) {
+            // Dead, and not yet reaped, or another one of the same ID.
+            Ok(stat) if stat.starttime != self.started || matches!(stat.state, 'Z' | 'X') => {
+                Liveness::Gone
+            }
+            Ok(_) => Liveness::Alive,
+            // `/proc` may hide the processes of others: the kernel knows.
+            Err(_) => match Pid::from_raw(self.pid).map(test_kill_process) {
+                Some(Err(Errno::SRCH)) | None => Liveness::Gone,
+                Some(_) => Liveness::Unknown,
+            },
+        }
+    }
+
+    /// Of a process in a container, the engine knows whether it can still run, if it is the one that
+    /// runs us, too.
     async fn in_container(&self, this: &Self, engine: &dyn Engine) -> Liveness {
         let Some(container) = &self.container else {
             return Liveness::Unknown;
@@ -115,10 +127,18 @@ impl Owner {
         match existing(engine, container).await {
             Ok(Some(found)) if found.status.is_active() => Liveness::Unknown,
             Ok(Some(_)) => Liveness::Gone,
-            // Removed; on another machine, it may be a container of another engine's.
-            Ok(None) if self.boot == this.boot => Liveness::Gone,
+            // Removed, unless it is another engine's.
+            Ok(None) if self.boot == this.boot && this.is_run_by(engine).await => Liveness::Gone,
             Ok(None) | Err(_) => Liveness::Unknown,
         }
+    }
+
+    /// Whether its container is one of this engine's.
+    async fn is_run_by(&self, engine: &dyn Engine) -> bool {
+        let Some(container) = &self.container else {
+            return false;
+        };
+        matches!(existing(engine, container).await, Ok(Some(_)))
     }
 }
 

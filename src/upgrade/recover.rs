@@ -6,6 +6,7 @@
 use std::{fmt, sync::Arc};
 
 use futures_util::{StreamExt, stream};
+use serde_json::Value;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -44,7 +45,7 @@ pub enum Recovered {
     RolledBack,
     /// Somebody changed things, or they cannot be understood: they are left alone.
     HandsOff(String),
-    /// Another process works on it, or it was begun here meanwhile.
+    /// Another process works on it.
     Left(String),
     /// It could not be brought to an end yet.
     Stuck(String),
@@ -179,8 +180,11 @@ impl Shared {
     /// Every unfinished transaction, a few at a time: one that is stuck must not cut the others off.
     async fn recover_all(&self, dry_run: bool) -> Result<Vec<Recovery>, EngineError> {
         let engine = self.engine.as_ref();
+        // Before the replacements: one is made before its original is parked.
+        let summaries = engine.list_containers().await?;
         let Labelled { containers, unseen } = look::labelled(engine).await?;
-        let orphans = orphans(engine, &containers).await?;
+        let mut orphans = orphans(&summaries, &containers);
+        orphans.retain(|name| unseen.is_empty() && self.isolation.0.find(name).is_none());
         let recoveries: Vec<Option<Recovery>> = stream::iter(containers)
             .map(async |container| self.recover_one(container, dry_run).await)
             .buffer_unordered(PARALLEL)
@@ -243,38 +247,36 @@ impl Shared {
             },
             Err(stuck) => Recovered::Stuck(stuck.to_string()),
         };
+        self.failures.recovered(&marker.original.id, &ending);
         Some(Recovery::of(&marker, ending))
     }
 }
 
 /// The names of the parked originals that none of these replacements tells of: theirs was removed by
 /// somebody, and with it the journal.
-async fn orphans(
-    engine: &dyn Engine,
-    replacements: &[Container],
-) -> Result<Vec<String>, EngineError> {
+fn orphans(summaries: &[Value], replacements: &[Container]) -> Vec<String> {
     let markers = replacements.iter().filter_map(Marker::of);
     let told: Vec<String> = markers.map(|marker| marker.original.id).collect();
-    let summaries = engine.list_containers().await?;
     let untold = summaries
         .iter()
         .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")));
     let names = untold.map(|summary| text(summary, "/Names/0"));
     let parked = names.filter(|name| is_parked(name));
-    Ok(parked
+    parked
         .map(|name| name.trim_start_matches('/').to_owned())
-        .collect())
+        .collect()
 }
 
-/// Whether another process may be working on the transaction: one that lives, or cannot be seen from
-/// here, until the deadline.
+/// Whether another process may be working on the transaction: one that lives; one that cannot be seen
+/// from here, until the deadline.
 async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
     let Some(owner) = &marker.owner else {
         return false;
     };
     match owner.liveness(engine).await {
         Liveness::This | Liveness::Gone => false,
-        Liveness::Alive | Liveness::Unknown => !marker.is_overdue(),
+        Liveness::Alive => true,
+        Liveness::Unknown => !marker.is_overdue(),
     }
 }
 

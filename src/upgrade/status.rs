@@ -10,9 +10,10 @@ use dashmap::DashMap;
 
 use super::{
     Upgrades, admission,
-    look::{existing, observe},
+    look::existing,
     marker::{self, Generation, Marker},
-    outcome::{Cause, Ending, Failure, Incarnation, Step},
+    outcome::{Cause, Ending, Failure, Incarnation, Rollback, Step},
+    recover::Recovered,
     running::{Direction, Running},
 };
 use crate::engine::{Container, EngineError};
@@ -93,6 +94,19 @@ impl Failures {
         self.0.insert(id.to_owned(), ended);
     }
 
+    /// An unfinished upgrade of the container of this ID was recovered so.
+    pub fn recovered(&self, id: &str, ending: &Recovered) {
+        if *ending != Recovered::RolledBack {
+            return;
+        }
+        if let Some(mut ended) = self.0.get_mut(id)
+            && ended.failure.rollback == Rollback::Incomplete
+        {
+            ended.failure.rollback = Rollback::Restored;
+            ended.failure.message += "\nthe original is back since";
+        }
+    }
+
     fn of(&self, id: &str) -> Option<Ended> {
         self.0.get(id).map(|ended| ended.clone())
     }
@@ -154,14 +168,14 @@ impl Upgrades {
     /// [`Failure`] with [`Cause::NotFound`] if there is no such container, or none that is known.
     pub async fn report(&self, reference: &str) -> Result<Report, Failure> {
         let shared = &self.shared;
-        if let Some(running) = shared.isolation.0.find(reference) {
+        if let Some(running) = shared.isolation.0.of(reference) {
             return Ok(Report::running(&running));
         }
         let engine = shared.engine.as_ref();
         let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
-        let id = admission::resolve(engine, reference).await?;
-        let container = observe(engine, &id).await.map_err(failed)?;
-        if let Some(running) = shared.isolation.0.find(&id) {
+        let container = admission::resolve(engine, reference).await?;
+        let id = container.id.clone();
+        if let Some(running) = shared.isolation.0.of(&id) {
             return Ok(Report::running(&running));
         }
         let marker = Marker::of(&container);
@@ -173,12 +187,17 @@ impl Upgrades {
         {
             return Ok(Report::unfinished(marker.clone(), container.id));
         }
-        let [new, _] = marker::names(&container.name);
-        let replacement = existing(engine, &new).await.map_err(failed)?;
-        if let Some(replacement) = replacement
-            && let Some(marker) = Marker::of(&replacement)
-        {
-            return Ok(Report::unfinished(marker, replacement.id));
+        // Of a parked original, the replacement may have the name.
+        let name = marker::final_name(&container.name);
+        let [new, _] = marker::names(name);
+        for replacement in [new.as_str(), name] {
+            let replacement = existing(engine, replacement).await.map_err(failed)?;
+            if let Some(replacement) = replacement
+                && let Some(marker) = Marker::of(&replacement)
+                && marker.original.id == id
+            {
+                return Ok(Report::unfinished(marker, replacement.id));
+            }
         }
         if let Some(ended) = shared.failures.of(&id) {
             return Ok(Report::Failed(ended));
@@ -200,13 +219,13 @@ impl Upgrades {
     /// came to its end by itself meanwhile.
     pub async fn cancel(&self, reference: &str) -> Result<Ended, Failure> {
         let shared = &self.shared;
-        let mut running = shared.isolation.0.find(reference);
+        let mut running = shared.isolation.0.of(reference);
         if running.is_none() {
-            let id = admission::resolve(shared.engine.as_ref(), reference).await?;
-            running = shared.isolation.0.find(&id);
+            let container = admission::resolve(shared.engine.as_ref(), reference).await?;
+            running = shared.isolation.0.of(&container.id);
         }
         let running = running.ok_or_else(|| {
-            let message = format!("no upgrade of {reference} is under way");
+            let message = format!("this Refit runs no upgrade of {reference}");
             Failure::untouched(Cause::NotFound, Step::Lock, message)
         })?;
         running.cancel()?;

@@ -82,7 +82,6 @@ impl Transaction<'_> {
             marker: &marker,
         };
         let replacement = self.create(&attempt, &plan, &new_image).await?;
-        self.lock.extend(&replacement.id);
         match self.replace(&marker, &replacement.id).await {
             Ok(downtime) => {
                 let (running, moved) = self.look_again(&attempt, &replacement.id).await?;
@@ -193,6 +192,7 @@ impl Transaction<'_> {
             }
             Err(error) => return Err(self.undo_create(attempt, None, &error).await),
         };
+        self.lock.extend(&created.id);
         match self.complete(&created.id, plan, new_image).await {
             Ok(()) => {}
             Err(error) => return Err(self.undo_create(attempt, Some(created.id), &error).await),

@@ -57,7 +57,11 @@ pub(super) async fn verify(
         let is_proven = match check(&seen, first) {
             Err(Fault::RunsAgain { restarts, .. }) => {
                 // A start clears the exit code of the run before.
-                let exit = engine.first_exit(id).await.unwrap_or_default();
+                let mut exit = engine.first_exit(id).await.unwrap_or_default();
+                if let Some(exit) = &mut exit {
+                    // Docker 20.10 remembers that, and may tell of it late.
+                    exit.oom_killed |= seen.exit.oom_killed;
+                }
                 return Err(Fault::RunsAgain { restarts, exit });
             }
             checked => checked?,

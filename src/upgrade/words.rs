@@ -1,11 +1,18 @@
 //! What a failed replacement is quoted with: the end of its log, the output of its health check.
 //! However long they are and whatever is in them, an error stays short and harmless.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::look::{observe, text};
 use crate::engine::{Engine, EngineError};
 
 /// How many lines are quoted.
 const LINES: usize = 10;
+
+/// How long the log may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many characters of each.
 const LINE_LENGTH: usize = 400;
@@ -22,7 +29,9 @@ pub(super) async fn of_failed_start(engine: &dyn Engine, id: &str) -> String {
 
 /// The last log lines of a failed replacement, as a sentence's end.
 pub(super) async fn last_words(engine: &dyn Engine, id: &str) -> String {
-    match engine.log_tail(id, LINES).await {
+    // The original is down meanwhile.
+    let read = timeout(PATIENCE, engine.log_tail(id, LINES)).await;
+    match read.unwrap_or_else(|_| Err(EngineError::unknown("it takes too long"))) {
         Ok(lines) if lines.is_empty() => "; it logged nothing".to_owned(),
         Ok(lines) => format!("; its last log lines:\n{}", quote(lines.iter())),
         Err(EngineError::Refused { message, .. }) if message.contains("not support reading") => {

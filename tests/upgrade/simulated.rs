@@ -232,9 +232,8 @@ impl Simulated {
                 if done {
                     drop(act());
                 }
-                self.world().in_flight += 1;
+                let _in_flight = InFlight::new(self);
                 sleep(patience).await;
-                self.world().in_flight -= 1;
                 self.survive().await;
                 Err(EngineError::unknown(format!(
                     "no answer within {patience:?}"
@@ -272,6 +271,22 @@ impl Simulated {
             }
             sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// A call that is not answered yet, until its caller has the answer, or gives up.
+struct InFlight<'a>(&'a Simulated);
+
+impl<'a> InFlight<'a> {
+    fn new(engine: &'a Simulated) -> Self {
+        engine.world().in_flight += 1;
+        Self(engine)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.world().in_flight -= 1;
     }
 }
 
@@ -419,14 +434,14 @@ impl Engine for Simulated {
     /// No call by itself: it asks until dockerd answers.
     async fn await_reachable(&self) -> Result<()> {
         self.survive().await;
-        self.world().in_flight += 1;
+        let in_flight = InFlight::new(self);
         let back = timeout(Limits::default().reconnect, async {
             while self.world().is_down() {
                 sleep(Duration::from_millis(200)).await;
             }
         });
         let back = back.await;
-        self.world().in_flight -= 1;
+        drop(in_flight);
         self.survive().await;
         back.map_err(|_| unreachable())
     }

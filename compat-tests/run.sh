@@ -73,17 +73,37 @@ say "build"
 REFIT_BIN=$(refit_binary .)
 export REFIT_BIN
 
+# scenarios VERSION FILTERSET: runs those of the scenarios on an engine. One at a time: each starts a
+# Refit, which recovers what it finds unfinished.
+scenarios() {
+    REFIT_ENGINE=$(awk -v v="$1" '$1 == v { print $2 }' <<<"$sockets") \
+        cargo nextest run --package compat-tests --no-fail-fast --no-tests=warn --test-threads 1 \
+        --filterset "$2" "${names[@]}"
+}
+
 failed=()
+# What mostly waits for the engine, and minds no neighbour, runs on all engines side by side.
+patient='binary(simulated) or test(/^dockerd_is_killed/)'
+logs=$(mktemp -d)
+running=()
+say "scenarios that kill and restart dockerd, and those of the simulated engine, on Docker ${engines[*]}"
+for version in "${engines[@]}"; do
+    scenarios "$version" "$patient" >"$logs/$version" 2>&1 &
+    running+=($!)
+done
+for n in "${!engines[@]}"; do
+    wait "${running[n]}" || failed+=("${engines[n]}")
+    say "those on Docker ${engines[n]}"
+    cat "$logs/${engines[n]}"
+done
+rm -r "$logs"
+
 for version in "${engines[@]}"; do
     say "scenarios on Docker $version"
-    REFIT_ENGINE=$(awk -v v="$version" '$1 == v { print $2 }' <<<"$sockets")
-    export REFIT_ENGINE
     # The soak takes minutes, and tells of Refit rather than of an engine: the last one does.
-    scenarios='not binary(soak)'
-    [[ $version != "${engines[-1]}" ]] || scenarios='all()'
-    # One at a time: each scenario starts a Refit, which recovers what it finds unfinished.
-    cargo nextest run --package compat-tests --no-fail-fast --no-tests=warn --test-threads 1 \
-        --filterset "$scenarios" "${names[@]}" || failed+=("$version")
+    rest="not ($patient) and not binary(soak)"
+    [[ $version != "${engines[-1]}" ]] || rest="not ($patient)"
+    scenarios "$version" "$rest" || failed+=("$version")
 done
 if ((${#failed[@]})); then
     say "failed on ${failed[*]}"

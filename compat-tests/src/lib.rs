@@ -43,6 +43,12 @@ pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run compat-tests/run.sh"))
 }
 
+/// How often a scenario repeats what must not fail even once: as `REFIT_REPEAT` says, else 3 times.
+pub fn repeat() -> usize {
+    let times = env::var("REFIT_REPEAT").ok();
+    times.map_or(3, |times| times.parse().expect("REFIT_REPEAT: a number"))
+}
+
 /// One scenario: an engine, and a Refit in front of it. Dropping it removes the scenario's
 /// containers, images, volumes and networks, and ends its Refit.
 pub struct Scenario {

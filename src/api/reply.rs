@@ -6,8 +6,8 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::upgrade::{
-    Cause, Direction, Ended, Ending, Failure, Incarnation, Outcome, Preview, Progress, Report,
-    Rollback, Step, Underway,
+    Cause, Direction, Ended, Ending, Failure, Incarnation, Outcome, Preview, Progress, Recreated,
+    Report, Rollback, Step, Underway,
 };
 
 /// A request that cannot be taken.
@@ -157,7 +157,7 @@ fn preview_body(preview: &Preview) -> Value {
         })
     });
     let steps = preview.steps.iter().map(Step::to_string);
-    json!({
+    let mut body = json!({
         "Changed": preview.changed,
         "Plan": {
             "Create": preview.create,
@@ -165,7 +165,11 @@ fn preview_body(preview: &Preview) -> Value {
             "Steps": steps.collect::<Vec<_>>(),
         },
         "Warnings": preview.warnings,
-    })
+    });
+    if !preview.companions.is_empty() {
+        body["Plan"]["Companions"] = json!(preview.companions);
+    }
+    body
 }
 
 fn incarnation_body(incarnation: &Incarnation) -> Value {
@@ -249,7 +253,7 @@ fn outcome_body(outcome: &Outcome) -> Value {
         image,
         image_id,
     } = &outcome.current;
-    json!({
+    let mut body = json!({
         "Id": id,
         "Name": outcome.name,
         "Image": image,
@@ -259,6 +263,19 @@ fn outcome_body(outcome: &Outcome) -> Value {
         "Running": outcome.running,
         "Downtime": nanoseconds(outcome.downtime),
         "Warnings": outcome.warnings,
+    });
+    // Those of most upgrades are none: their answer is what it was before there were any.
+    if !outcome.companions.is_empty() {
+        body["Companions"] = outcome.companions.iter().map(recreated_body).collect();
+    }
+    body
+}
+
+fn recreated_body(recreated: &Recreated) -> Value {
+    json!({
+        "Id": recreated.id,
+        "Name": recreated.name,
+        "Previous": { "Id": recreated.previous },
     })
 }
 

@@ -1,12 +1,11 @@
 //! Who may be upgraded: everything that Refit would have to refuse is refused here, before
 //! anything is touched.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
-use tracing::warn;
 
 use super::{
-    look::{PARALLEL, existing, labelled, observe, text},
+    companions,
+    look::{existing, labelled, observe},
     marker::{self, Generation, Marker},
     outcome::{Cause, Failure, Step},
     own,
@@ -22,7 +21,6 @@ use crate::{
 /// # Errors
 /// [`Failure`]: no such container.
 pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<Container, Failure> {
-    let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
     match observe(engine, reference).await {
         Ok(container) => return Ok(container),
         Err(error) if error.is_not_found() => {}
@@ -46,116 +44,124 @@ pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<Cont
     }
 }
 
-/// The container of this ID, if it may be upgraded.
+/// The container of this ID and its companions, the container first, if they may be upgraded.
 ///
 /// # Errors
-/// [`Failure`] with [`Cause::Conflict`] and the reason, if it may not.
-pub(super) async fn admit(engine: &dyn Engine, id: &str) -> Result<Container, Failure> {
-    let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
-    let container = observe(engine, id).await.map_err(failed)?;
-    let conflict = |message: String| Err(Failure::untouched(Cause::Conflict, Step::Lock, message));
+/// [`Failure`] with [`Cause::Conflict`] and the reason, if they may not.
+pub(super) async fn admit(engine: &dyn Engine, id: &str) -> Result<Vec<Container>, Failure> {
+    let leader = observe(engine, id).await.map_err(failed)?;
+    admit_member(engine, &leader).await?;
+    let companions = companions::find(engine, &leader).await.map_err(failed)?;
+    for companion in &companions {
+        admit_member(engine, companion)
+            .await
+            .and_then(|()| can_follow(companion, &leader))
+            .map_err(|failure| Failure {
+                message: format!(
+                    "{} depends on {}, and would be recreated with it: {failure}",
+                    companion.name, leader.name
+                ),
+                ..failure
+            })?;
+    }
+    Ok(std::iter::once(leader).chain(companions).collect())
+}
+
+/// As [`admit`], some time after it admitted `before`.
+///
+/// # Errors
+/// [`Failure`] also where one of these is there and depends on the container no more.
+pub(super) async fn admit_again(
+    engine: &dyn Engine,
+    before: &[Container],
+) -> Result<Vec<Container>, Failure> {
+    let members = admit(engine, &before[0].id).await?;
+    for companion in before {
+        let is_member = members.iter().any(|member| member.id == companion.id);
+        if !is_member
+            && existing(engine, &companion.id)
+                .await
+                .map_err(failed)?
+                .is_some()
+        {
+            return Err(conflict(format!(
+                "{} depended on {} a moment ago: try again",
+                companion.name, before[0].name
+            )));
+        }
+    }
+    Ok(members)
+}
+
+/// The engine starts nothing that depends on a container that does not run.
+fn can_follow(companion: &Container, leader: &Container) -> Result<(), Failure> {
+    if companion.status.is_active() && !leader.status.is_active() {
+        return Err(conflict(format!(
+            "it runs and {} does not, so it could not be started again",
+            leader.name
+        )));
+    }
+    Ok(())
+}
+
+async fn admit_member(engine: &dyn Engine, container: &Container) -> Result<(), Failure> {
     let name = &container.name;
     if own::is_own(&container.id) {
-        return conflict(format!(
+        return Err(conflict(format!(
             "Refit itself runs in {name}, and would stop with it"
-        ));
+        )));
     }
     if let Some(service) = container.label("com.docker.swarm.service.name") {
-        return conflict(format!(
+        return Err(conflict(format!(
             "{name} is a task of a Swarm service, which would replace it: use docker service \
              update --image IMAGE {service}"
-        ));
+        )));
     }
     if container.document.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true)) {
-        return conflict(format!(
+        return Err(conflict(format!(
             "{name} was started with --rm: the engine deletes it when it stops, so it could not \
              be brought back"
-        ));
+        )));
     }
     if marker::is_ours(name) {
-        return conflict(format!(
+        return Err(conflict(format!(
             "{name} belongs to an upgrade that was left unfinished"
-        ));
+        )));
     }
-    match Marker::of(&container) {
+    match Marker::of(container) {
         Some(marker) => {
             let original = &marker.original.id;
             if existing(engine, original).await.map_err(failed)?.is_some() {
-                return conflict(format!(
+                return Err(conflict(format!(
                     "an earlier upgrade of {name} was left unfinished: its original {original} \
                      still exists"
-                ));
+                )));
             }
         }
         None if container.label(MARKER_LABEL).is_some() => {
-            return conflict(format!("the label {MARKER_LABEL} of {name} cannot be read"));
+            return Err(conflict(format!(
+                "the label {MARKER_LABEL} of {name} cannot be read"
+            )));
         }
         None => {}
     }
     // The names that the upgrade gives. One that is taken would be met after the stop.
     for taken in marker::names(name) {
         if existing(engine, &taken).await.map_err(failed)?.is_some() {
-            return conflict(format!(
+            return Err(conflict(format!(
                 "a container {taken} exists: another upgrade of {name} is under way or was left \
                  unfinished, or somebody gave it that name"
-            ));
+            )));
         }
     }
-    let dependents = dependents(engine, &container).await.map_err(failed)?;
-    if !dependents.is_empty() {
-        return conflict(format!(
-            "{} would be cut off: they join a namespace of {name} or link to it",
-            dependents.join(", ")
-        ));
-    }
-    Ok(container)
+    Ok(())
 }
 
-/// The names of the containers that join a namespace of `leader`, or link to it.
-async fn dependents(engine: &dyn Engine, leader: &Container) -> Result<Vec<String>, EngineError> {
-    stream::iter(engine.list_containers().await?)
-        .map(async |summary| {
-            let id = text(&summary, "/Id");
-            if id == leader.id {
-                return Ok(None);
-            }
-            let other = match engine.inspect_container(id).await {
-                Ok(document) => document,
-                Err(error) if error.is_not_found() => return Ok(None),
-                Err(error @ EngineError::Unreachable { .. }) => return Err(error),
-                Err(error) => {
-                    // A broken container must not block every upgrade; the summary has at least
-                    // the network mode.
-                    warn!(id, %error, "a container cannot be inspected");
-                    summary
-                }
-            };
-            let name = [text(&other, "/Name"), text(&other, "/Names/0")].concat();
-            let name = name.trim_start_matches('/').to_owned();
-            Ok(depends(&other, leader).then_some(name))
-        })
-        .buffer_unordered(PARALLEL)
-        .try_filter_map(async |name| Ok(name))
-        .try_collect()
-        .await
+fn conflict(message: String) -> Failure {
+    Failure::untouched(Cause::Conflict, Step::Lock, message)
 }
 
-fn depends(other: &Value, leader: &Container) -> bool {
-    let modes = ["NetworkMode", "IpcMode", "PidMode"];
-    let joins = modes.iter().any(|mode| {
-        let mode = text(other, &format!("/HostConfig/{mode}"));
-        mode.strip_prefix("container:")
-            .is_some_and(|of| of == leader.id || of == leader.name)
-    });
-    let links = other
-        .pointer("/HostConfig/Links")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
-    let linked = links.filter_map(Value::as_str).any(|link| {
-        link.split(':')
-            .next()
-            .is_some_and(|of| of.trim_start_matches('/') == leader.name)
-    });
-    joins || linked
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn failed(error: EngineError) -> Failure {
+    Failure::of_engine(Step::Lock, &error)
 }

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use super::{
     marker::RunState,
-    outcome::{Incarnation, Outcome, Preview, Step},
+    members::Member,
+    outcome::{Incarnation, Outcome, Preview, Recreated, Step},
 };
 use crate::{engine::Container, plan::Plan};
 
 /// The warnings of a plan that is carried out.
-pub(super) fn warnings(plan: Plan) -> Vec<String> {
+fn warnings(plan: &Plan) -> Vec<String> {
     let pinned = plan.pinned.iter().map(|port| {
         format!("port {port} keeps the host port that the engine chose, and is pinned to it now")
     });
-    let pinned = pinned.collect();
-    [plan.warnings, plan.unmet, pinned].concat()
+    let pinned: Vec<String> = pinned.collect();
+    [&plan.warnings[..], &plan.unmet, &pinned].concat()
 }
 
 /// A container as it is.
-pub(super) fn incarnation(container: &Container) -> Incarnation {
+fn incarnation(container: &Container) -> Incarnation {
     Incarnation {
         id: container.id.clone(),
         image: container.image.clone(),
@@ -26,32 +27,84 @@ pub(super) fn incarnation(container: &Container) -> Incarnation {
     }
 }
 
-/// What the steps from create on would do; nothing, where it `is_due` to none.
-pub(super) fn preview(original: &Container, plan: Plan, reference: &str, is_due: bool) -> Preview {
-    let runs = RunState::of(original.status) != RunState::Stopped;
+/// What the steps from create on would do, to the leader first.
+pub(super) fn preview(members: Vec<Member>) -> Preview {
+    let is_started = members.iter().any(Member::is_started);
+    let resurrects = |member: &Member| member.original.restart_policy.resurrects();
     let steps = [
         (Step::Create, true),
-        (Step::Disarm, original.restart_policy.resurrects()),
-        (Step::Stop, runs),
+        (Step::Disarm, members.iter().any(resurrects)),
+        (Step::Stop, is_started),
         (Step::Park, true),
         (Step::Rename, true),
-        (Step::Start, runs),
-        (Step::Verify, runs),
+        (Step::Start, is_started),
+        (Step::Verify, is_started),
         (Step::Commit, true),
     ];
-    let taken = steps.iter().filter(|(_, is_taken)| is_due && *is_taken);
-    let (changed, create) = (plan.changed, plan.whole_create());
-    let (diff, warnings) = if is_due {
-        (plan.diff.clone(), warnings(plan))
-    } else {
-        let other = other_reference(original, reference);
-        (Vec::new(), [plan.unmet, other].concat())
-    };
+    let taken = steps.iter().filter(|(_, is_taken)| *is_taken);
+    let names = members.iter().map(|member| member.original.name.clone());
+    let companions = names.skip(1).collect();
+    let (leader, warnings) = leader(members);
+    let plan = leader.plan;
     Preview {
-        changed,
-        create,
-        diff,
+        changed: plan.changed,
+        create: plan.whole_create(),
+        diff: plan.diff,
         steps: taken.map(|(step, _)| *step).collect(),
+        companions,
+        warnings,
+    }
+}
+
+/// The leader, and the warnings of all members' plans.
+fn leader(mut members: Vec<Member>) -> (Member, Vec<String>) {
+    let warnings = members
+        .iter()
+        .flat_map(|member| member.warnings(warnings(&member.plan)));
+    let warnings = warnings.collect();
+    (members.swap_remove(0), warnings)
+}
+
+/// What a dry run shows where nothing is to do.
+pub(super) fn nothing_planned(original: &Container, plan: Plan, reference: &str) -> Preview {
+    let other = other_reference(original, reference);
+    Preview {
+        changed: plan.changed,
+        create: plan.whole_create(),
+        diff: Vec::new(),
+        steps: Vec::new(),
+        companions: Vec::new(),
+        warnings: [plan.unmet, other].concat(),
+    }
+}
+
+/// The answer of an upgrade that was committed. `reference` is what the new image is called, and
+/// `running` whether the leader runs.
+pub(super) fn upgraded(
+    members: Vec<Member>,
+    reference: String,
+    running: bool,
+    downtime: Duration,
+) -> Outcome {
+    let recreated = |member: &Member| Recreated {
+        id: member.replacement.clone().unwrap_or_default(),
+        name: member.original.name.clone(),
+        previous: member.original.id.clone(),
+    };
+    let companions = members.iter().skip(1).map(recreated).collect();
+    let (leader, warnings) = leader(members);
+    Outcome {
+        current: Incarnation {
+            id: leader.replacement.unwrap_or_default(),
+            image: reference,
+            image_id: leader.image_id,
+        },
+        previous: incarnation(&leader.original),
+        name: leader.original.name,
+        changed: true,
+        running,
+        downtime,
+        companions,
         warnings,
     }
 }
@@ -77,6 +130,7 @@ pub(super) fn unchanged(original: &Container, plan: Plan, reference: &str) -> Ou
         changed: false,
         running: RunState::of(original.status) == RunState::Running,
         downtime: Duration::ZERO,
+        companions: Vec::new(),
         warnings: [plan.unmet, other_reference(original, reference)].concat(),
     }
 }

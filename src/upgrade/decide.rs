@@ -1,8 +1,10 @@
 //! Rollback and recovery are one pure function: what stands there → the next repair.
 //!
 //! [`decide`] is called until it rests: observe, do one repair, observe again. It acts only on
-//! names that our own steps give. The replacement is disarmed before it is stopped, stopped
-//! before any rename, and removed last: its marker is the only journal.
+//! names that our own steps give. A replacement is disarmed before it is stopped, stopped before any
+//! rename, and removed last, the leader's at the very end: its marker is the only journal.
+//!
+//! All members go the same way. The leader's original is deleted first: its absence means commit.
 
 use super::marker::{Marker, RunState};
 use crate::engine::{Container, RestartPolicy, Status};
@@ -18,15 +20,22 @@ pub enum Verdict {
     Failed,
 }
 
-/// What was seen; `None`: the engine has no such container.
+/// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
+    /// The members' containers, in the order of their markers.
+    pub members: Vec<Pair>,
+    /// What is known of the replacements' verification.
+    pub verdict: Verdict,
+}
+
+/// The containers of one member; `None`: the engine has no such container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
     /// The original, by ID.
     pub original: Option<Sight>,
     /// The replacement, by its marker.
     pub replacement: Option<Sight>,
-    /// What is known of the replacement's verification.
-    pub verdict: Verdict,
 }
 
 /// What is looked at of a container.
@@ -53,10 +62,10 @@ impl From<&Container> for Sight {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Verify the replacement, and decide again with the verdict.
+    /// Verify the replacements, and decide again with the verdict.
     Verify,
-    /// Do this one thing, and observe again.
-    Repair(Repair),
+    /// Do this one thing to a container of the member of this number, and observe again.
+    Repair(usize, Repair),
     /// Nothing is left to do.
     Rest(Rest),
 }
@@ -97,30 +106,124 @@ pub enum Rest {
     HandsOff(String),
 }
 
-/// Decides the next repair. `observed` is what stands there now, `marker` what should.
-#[must_use]
-pub fn decide(marker: &Marker, observed: &Observed) -> Next {
-    match (&observed.original, &observed.replacement) {
-        (None, None) => Next::Rest(Rest::HandsOff(format!(
-            "neither the original {} nor its replacement exists any more",
-            marker.original.id
-        ))),
-        (None, Some(replacement)) => without_original(marker, replacement),
-        (Some(original), None) => back(marker, original, None, observed.verdict),
-        (Some(original), Some(replacement)) => {
-            let stands = replacement.name == marker.original.name
-                && original.name == marker.old_name()
-                && !original.status.is_active();
-            match forward(marker, replacement, observed.verdict) {
-                Some(next) if stands => next,
-                _ => back(marker, original, Some(replacement), observed.verdict),
-            }
-        }
+/// A member: what should be, and what stands there.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    /// Its place among the members.
+    at: usize,
+    marker: &'a Marker,
+    original: Option<&'a Sight>,
+    replacement: Option<&'a Sight>,
+}
+
+impl Member<'_> {
+    fn repair(&self, repair: Repair) -> Next {
+        Next::Repair(self.at, repair)
     }
 }
 
-/// The way to the commit, for a replacement that has the name while the original is parked.
-fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Next> {
+/// Decides the next repair. `observed` is what stands there now, the members' `markers` what should:
+/// the leader's comes first, and those that depend on others come after them.
+#[must_use]
+pub fn decide(markers: &[Marker], observed: &Observed) -> Next {
+    let pairs = markers.iter().zip(&observed.members).enumerate();
+    let members: Vec<Member<'_>> = pairs
+        .map(|(at, (marker, pair))| Member {
+            at,
+            marker,
+            original: pair.original.as_ref(),
+            replacement: pair.replacement.as_ref(),
+        })
+        .collect();
+    let Some((leader, companions)) = members.split_first() else {
+        return Next::Rest(Rest::HandsOff("nobody is a member".to_owned()));
+    };
+    match (leader.original, leader.replacement) {
+        (None, None) => Next::Rest(Rest::HandsOff(format!(
+            "neither the original {} nor its replacement exists any more",
+            leader.marker.original.id
+        ))),
+        (None, Some(replacement)) => match without_original(leader.marker, replacement) {
+            Rest::Committed => commit_rest(companions),
+            rest => Next::Rest(rest),
+        },
+        (Some(_), _) => forward_all(&members, observed.verdict)
+            .unwrap_or_else(|| back(&members, observed.verdict)),
+    }
+}
+
+/// The way to the commit, where every member can go it.
+fn forward_all(members: &[Member<'_>], verdict: Verdict) -> Option<Next> {
+    let steps: Vec<(&Member<'_>, Step)> = members
+        .iter()
+        .map(|member| Some((member, member.forward(verdict)?)))
+        .collect::<Option<_>>()?;
+    let is_pending = steps.iter().any(|(_, step)| *step == Step::Verify);
+    if is_pending {
+        return Some(Next::Verify);
+    }
+    let mut steps = steps.iter();
+    let unpaused = steps.find(|(_, step)| *step == Step::Pause);
+    Some(match unpaused {
+        Some((member, _)) => member.repair(Repair::PauseReplacement),
+        None => members.first()?.repair(Repair::Commit),
+    })
+}
+
+/// What a member's replacement lacks on the way to the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Verify,
+    Pause,
+    Nothing,
+}
+
+impl Member<'_> {
+    /// `None`: it cannot go that way.
+    fn forward(&self, verdict: Verdict) -> Option<Step> {
+        let replacement = self.replacement?;
+        let marker = self.marker;
+        // Of a companion, a prune may have taken the parked original.
+        let is_parked = self.original.map_or(!marker.is_leader(), |original| {
+            original.name == marker.old_name() && !original.status.is_active()
+        });
+        if replacement.name != marker.original.name || !is_parked {
+            return None;
+        }
+        forward(marker, replacement, verdict)
+    }
+}
+
+/// The leader is committed: so are the others.
+fn commit_rest(companions: &[Member<'_>]) -> Next {
+    let mut left = Vec::new();
+    for companion in companions {
+        let Some(original) = companion.original else {
+            continue;
+        };
+        let marker = companion.marker;
+        let is_parked = original.name == marker.old_name() && !original.status.is_active();
+        let stands = companion.replacement.is_some_and(|replacement| {
+            replacement.name == marker.original.name && !is_half_removed(replacement)
+        });
+        if is_parked && stands {
+            return companion.repair(Repair::Commit);
+        }
+        left.push(format!(
+            "the upgrade is committed, and somebody changed {} or its replacement meanwhile: the \
+             original stands as {}",
+            marker.original.name, original.name
+        ));
+    }
+    Next::Rest(if left.is_empty() {
+        Rest::Committed
+    } else {
+        Rest::HandsOff(left.join("; "))
+    })
+}
+
+/// What a replacement lacks on the way to the commit that has the name while the original is parked.
+fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Step> {
     let stopped = marker.original.run_state == RunState::Stopped;
     match (verdict, replacement.status) {
         (Verdict::Failed, _) => None,
@@ -128,14 +231,14 @@ fn forward(marker: &Marker, replacement: &Sight, verdict: Verdict) -> Option<Nex
         (Verdict::Pending, _) if was_disarmed(marker, replacement) => None,
         _ if is_half_removed(replacement) => None,
         // Nothing is to be verified. One that runs all the same was started by its owner since.
-        _ if stopped => Some(Next::Repair(Repair::Commit)),
-        (Verdict::Pending, Status::Running | Status::Paused) => Some(Next::Verify),
+        _ if stopped => Some(Step::Nothing),
+        (Verdict::Pending, Status::Running | Status::Paused) => Some(Step::Verify),
         (Verdict::Passed, Status::Running) if marker.original.run_state == RunState::Paused => {
-            Some(Next::Repair(Repair::PauseReplacement))
+            Some(Step::Pause)
         }
         // One that is paused where the original ran was paused by its owner. One that is being
         // restarted has crashed since it was verified.
-        (Verdict::Passed, Status::Running | Status::Paused) => Some(Next::Repair(Repair::Commit)),
+        (Verdict::Passed, Status::Running | Status::Paused) => Some(Step::Nothing),
         _ => None,
     }
 }
@@ -149,16 +252,16 @@ fn was_disarmed(marker: &Marker, replacement: &Sight) -> bool {
 /// The original is gone: committed, or removed by somebody. A replacement that has run was
 /// committed, perhaps long ago: whatever it does since, and is called, is its owner's affair. One
 /// that never ran is no reason to think so, and somebody may have removed the container for good.
-fn without_original(marker: &Marker, replacement: &Sight) -> Next {
+fn without_original(marker: &Marker, replacement: &Sight) -> Rest {
     let never_ran =
         replacement.status == Status::Created && marker.original.run_state != RunState::Stopped;
     if replacement.name == marker.new_name() || never_ran {
-        return Next::Rest(Rest::HandsOff(format!(
+        return Rest::HandsOff(format!(
             "the original {} was removed by somebody; its replacement stands as {}",
             marker.original.id, replacement.name
-        )));
+        ));
     }
-    Next::Rest(Rest::Committed)
+    Rest::Committed
 }
 
 /// What somebody else did that the way back cannot undo. It is looked at before the first repair:
@@ -210,42 +313,103 @@ fn stays_down(sight: &Sight) -> bool {
     sight.status == Status::Created || is_half_removed(sight) || sight.restart_policy.is_no()
 }
 
-/// The way back. Each repair is skipped where what it does is done already.
-fn back(marker: &Marker, original: &Sight, replacement: Option<&Sight>, verdict: Verdict) -> Next {
-    let hands_off = hands_off(marker, original, replacement);
-    if let Some(why) = &hands_off
-        && !may_start(marker, original, replacement, verdict)
-    {
-        return Next::Rest(Rest::HandsOff(why.clone()));
-    }
-    if let Some(replacement) = replacement {
-        if !stays_down(replacement) {
-            return Next::Repair(Repair::DisarmReplacement);
-        }
-        if replacement.status.is_active() {
-            return Next::Repair(Repair::StopReplacement);
-        }
-        if replacement.name == marker.original.name && hands_off.is_none() {
-            return Next::Repair(Repair::UnnameReplacement);
+/// The way back. Each repair is skipped where what it does is done already. What depends on others is
+/// stopped before them, and started after them.
+fn back(members: &[Member<'_>], verdict: Verdict) -> Next {
+    let mut ways = Vec::new();
+    let mut left = Vec::new();
+    for member in members {
+        match member.way_back(verdict) {
+            Ok(way) => {
+                left.extend(way.hands_off.clone());
+                ways.push(way);
+            }
+            Err(why) if member.marker.is_leader() => return Next::Rest(Rest::HandsOff(why)),
+            // Nothing is done to it; the others come back without it.
+            Err(why) => left.push(why),
         }
     }
-    if original.name == marker.old_name() {
-        return Next::Repair(Repair::Unpark);
-    }
-    if original.restart_policy != marker.original.restart_policy {
-        return Next::Repair(Repair::Rearm);
-    }
-    match (marker.original.run_state, RunState::of(original.status)) {
-        (RunState::Running | RunState::Paused, RunState::Stopped) => {
-            return Next::Repair(Repair::StartOriginal);
+    let ways = ways.iter();
+    let repair = (ways.clone().find_map(Way::disarm))
+        .or_else(|| ways.clone().rev().find_map(Way::stop))
+        .or_else(|| ways.clone().find_map(Way::unname))
+        .or_else(|| ways.clone().find_map(Way::restore))
+        .or_else(|| ways.rev().find_map(Way::remove));
+    repair.unwrap_or(Next::Rest(if left.is_empty() {
+        Rest::RolledBack
+    } else {
+        Rest::HandsOff(left.join("; "))
+    }))
+}
+
+/// A member whose original is brought back.
+struct Way<'a> {
+    member: Member<'a>,
+    original: &'a Sight,
+    /// Why no more is done than that something runs.
+    hands_off: Option<String>,
+}
+
+impl<'a> Member<'a> {
+    /// # Errors
+    /// Why nothing may be done to it.
+    fn way_back(&self, verdict: Verdict) -> Result<Way<'a>, String> {
+        let Self {
+            marker,
+            original,
+            replacement,
+            ..
+        } = *self;
+        let Some(original) = original else {
+            let name = &marker.original.name;
+            return Err(format!("the original of {name} was removed by somebody"));
+        };
+        let hands_off = hands_off(marker, original, replacement);
+        match hands_off {
+            Some(why) if !may_start(marker, original, replacement, verdict) => Err(why),
+            hands_off => Ok(Way {
+                member: *self,
+                original,
+                hands_off,
+            }),
         }
-        (RunState::Paused, RunState::Running) => return Next::Repair(Repair::PauseOriginal),
-        _ => {}
     }
-    match (hands_off, replacement) {
-        (Some(why), _) => Next::Rest(Rest::HandsOff(why)),
-        (None, Some(_)) => Next::Repair(Repair::RemoveReplacement),
-        (None, None) => Next::Rest(Rest::RolledBack),
+}
+
+impl Way<'_> {
+    fn disarm(&self) -> Option<Next> {
+        let is_armed = self.member.replacement.is_some_and(|r| !stays_down(r));
+        is_armed.then(|| self.member.repair(Repair::DisarmReplacement))
+    }
+
+    fn stop(&self) -> Option<Next> {
+        let is_active = self.member.replacement?.status.is_active();
+        is_active.then(|| self.member.repair(Repair::StopReplacement))
+    }
+
+    fn unname(&self) -> Option<Next> {
+        let is_named = self.member.replacement?.name == self.member.marker.original.name;
+        (is_named && self.hands_off.is_none())
+            .then(|| self.member.repair(Repair::UnnameReplacement))
+    }
+
+    /// The original gets back its name, its policy and its run state.
+    fn restore(&self) -> Option<Next> {
+        let (marker, original) = (self.member.marker, self.original);
+        let was = &marker.original;
+        let repair = match (was.run_state, RunState::of(original.status)) {
+            _ if original.name == marker.old_name() => Repair::Unpark,
+            _ if original.restart_policy != was.restart_policy => Repair::Rearm,
+            (RunState::Running | RunState::Paused, RunState::Stopped) => Repair::StartOriginal,
+            (RunState::Paused, RunState::Running) => Repair::PauseOriginal,
+            _ => return None,
+        };
+        Some(self.member.repair(repair))
+    }
+
+    fn remove(&self) -> Option<Next> {
+        let is_due = self.member.replacement.is_some() && self.hands_off.is_none();
+        is_due.then(|| self.member.repair(Repair::RemoveReplacement))
     }
 }
 

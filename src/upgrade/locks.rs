@@ -102,6 +102,14 @@ impl Lock<'_> {
         drop(self.claim(key));
     }
 
+    /// Makes it of one more ID.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`Cause::Conflict`] if another transaction has that.
+    pub fn include(&self, id: &str) -> Result<(), Failure> {
+        self.claim(id).map_err(|holder| conflict(id, &holder))
+    }
+
     /// Makes it of one more ID or name.
     ///
     /// # Errors

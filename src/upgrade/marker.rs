@@ -68,6 +68,23 @@ pub struct Marker {
     /// The containers that bore the name before the original, the latest first.
     #[serde(default)]
     pub generations: Vec<Generation>,
+    /// On the leader's replacement, the further members: those that depend on others come after
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Companion>,
+}
+
+/// A container that depends on the leader, as it was before anything was touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Companion {
+    /// What its own replacement's marker says of it, too.
+    #[serde(flatten)]
+    pub original: Original,
+    /// As [`Marker::stop_timeout`].
+    pub stop_timeout: i32,
+    /// As [`Marker::healthy_deadline`].
+    pub healthy_deadline: u64,
 }
 
 /// The original as it was before anything was touched.
@@ -124,38 +141,92 @@ impl RunState {
 }
 
 impl Marker {
-    /// The marker of a transaction that is about to carry out `plan` on `original`.
+    /// The marker of a transaction that is about to carry out `plan` on `original`, its leader.
     #[must_use]
     pub fn new(transaction: &str, original: &Container, request: &Request, plan: &Plan) -> Self {
-        let earlier = Self::of(original).map_or_else(Vec::new, |marker| marker.pinned);
-        let stop_timeout = stop_timeout(original, request);
         let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
-        let allowance = u64::try_from(stop_timeout).map_or(ENDLESS_STOP, Duration::from_secs)
-            + request.monitor
-            + healthy_deadline
-            + MARGIN;
-        Self {
+        let leader = Self {
             transaction: transaction.to_owned(),
             leader: original.id.clone(),
-            deadline: (now() + allowance).as_secs(),
+            deadline: (now() + request.monitor + MARGIN).as_secs(),
             owner: Owner::this_process(),
-            original: Original {
-                id: original.id.clone(),
-                name: original.name.clone(),
-                image: original.image.clone(),
-                image_id: original.image_id.clone(),
-                run_state: RunState::of(original.status),
-                restart_policy: original.restart_policy.clone(),
-            },
-            stop_timeout,
+            original: Original::of(original),
+            stop_timeout: request.stop.timeout.unwrap_or(stop_timeout(original)),
             monitor: nanoseconds(request.monitor),
             healthy_deadline: nanoseconds(healthy_deadline),
-            pinned: [&earlier[..], &plan.pinned].concat(),
-            restart_policy: plan
-                .create
-                .pointer("/HostConfig/RestartPolicy")
-                .and_then(|policy| RestartPolicy::deserialize(policy).ok()),
+            pinned: pinned(original, plan),
+            restart_policy: restart_policy(plan),
             generations: Generation::before(original),
+            companions: Vec::new(),
+        };
+        leader.allowing(leader.slow())
+    }
+
+    /// The marker of a companion of this leader, whose replacement is as `plan` says.
+    #[must_use]
+    pub fn of_companion(&self, original: &Container, request: &Request, plan: &Plan) -> Self {
+        let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
+        Self {
+            original: Original::of(original),
+            stop_timeout: stop_timeout(original),
+            healthy_deadline: nanoseconds(healthy_deadline),
+            pinned: pinned(original, plan),
+            restart_policy: restart_policy(plan),
+            generations: Generation::before(original),
+            companions: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// This leader's, which tells of these companions' markers, too.
+    #[must_use]
+    pub fn with_companions(&self, companions: &[Self]) -> Self {
+        let slow = companions.iter().map(Self::slow).sum();
+        let companion = |marker: &Self| Companion {
+            original: marker.original.clone(),
+            stop_timeout: marker.stop_timeout,
+            healthy_deadline: marker.healthy_deadline,
+        };
+        Self {
+            companions: companions.iter().map(companion).collect(),
+            ..self.allowing(slow)
+        }
+    }
+
+    /// As far as a leader's marker tells of them, the markers of all members; its own comes first.
+    #[must_use]
+    pub fn members(&self) -> Vec<Self> {
+        let companions = self.companions.iter().map(|companion| Self {
+            original: companion.original.clone(),
+            stop_timeout: companion.stop_timeout,
+            healthy_deadline: companion.healthy_deadline,
+            // Nothing of it is patched.
+            restart_policy: Some(companion.original.restart_policy.clone()),
+            pinned: Vec::new(),
+            generations: Vec::new(),
+            companions: Vec::new(),
+            ..self.clone()
+        });
+        std::iter::once(self.clone()).chain(companions).collect()
+    }
+
+    /// Whether it is that of the container that the caller named.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.leader == self.original.id
+    }
+
+    /// How long its original's stop and its replacement's health may take.
+    fn slow(&self) -> Duration {
+        let stop = u64::try_from(self.stop_timeout).map_or(ENDLESS_STOP, Duration::from_secs);
+        stop + self.healthy_deadline()
+    }
+
+    /// With a later deadline.
+    fn allowing(&self, further: Duration) -> Self {
+        Self {
+            deadline: self.deadline + further.as_secs(),
+            ..self.clone()
         }
     }
 
@@ -224,6 +295,19 @@ impl Marker {
     }
 }
 
+impl Original {
+    fn of(container: &Container) -> Self {
+        Self {
+            id: container.id.clone(),
+            name: container.name.clone(),
+            image: container.image.clone(),
+            image_id: container.image_id.clone(),
+            run_state: RunState::of(container.status),
+            restart_policy: container.restart_policy.clone(),
+        }
+    }
+}
+
 impl Generation {
     /// The generations before a container that replaces `original`: the original itself last
     /// come, and those that the original's own marker remembers.
@@ -279,15 +363,27 @@ pub fn is_parked(name: &str) -> bool {
     name.ends_with(OLD)
 }
 
-/// How long the engine lets a container take to stop, in seconds: as the request says, else the
-/// container, else the engine's own 10 s.
-fn stop_timeout(original: &Container, request: &Request) -> i32 {
+/// How long the engine lets a container take to stop where it is not told, in seconds: as the
+/// container says, else the engine's own 10 s.
+fn stop_timeout(original: &Container) -> i32 {
     let own = original
         .document
         .pointer("/Config/StopTimeout")
         .and_then(Value::as_i64)
         .and_then(|seconds| i32::try_from(seconds).ok());
-    request.stop.timeout.or(own).unwrap_or(10)
+    own.unwrap_or(10)
+}
+
+/// The container ports that this plan or an earlier upgrade pinned.
+fn pinned(original: &Container, plan: &Plan) -> Vec<String> {
+    let earlier = Marker::of(original).map_or_else(Vec::new, |marker| marker.pinned);
+    [&earlier[..], &plan.pinned].concat()
+}
+
+/// The restart policy that the replacement is created with.
+fn restart_policy(plan: &Plan) -> Option<RestartPolicy> {
+    let policy = plan.create.pointer("/HostConfig/RestartPolicy")?;
+    RestartPolicy::deserialize(policy).ok()
 }
 
 /// Since 1970.

@@ -7,7 +7,8 @@
 //! | module | job |
 //! |---|---|
 //! | `transaction` | forward: the steps, and what becomes of a failure |
-//! | `admission`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
+//! | `admission`, `companions`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
+//! | `members` | the containers of one transaction |
 //! | `verify`, `fault`, `words` | whether the replacement runs as it should; how it failed, in words |
 //! | `setback`, `reconcile`, [`decide`], `look` | backward: observe, decide, repair, observe again |
 //! | `recover`, [`owner`] | what another process left unfinished, or is working on |
@@ -18,12 +19,14 @@
 mod admission;
 mod answer;
 mod clash;
+mod companions;
 pub mod decide;
 mod fault;
 mod image;
 mod locks;
 mod look;
 pub mod marker;
+mod members;
 mod outcome;
 mod own;
 pub mod owner;
@@ -49,7 +52,8 @@ use self::{running::Running, status::Failures, transaction::Transaction};
 use crate::engine::{Container, Engine};
 pub use locks::{Isolation, Underway};
 pub use outcome::{
-    Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Request, Rollback, Step,
+    Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Recreated, Request,
+    Rollback, Step,
 };
 pub use recover::{Recovered, Recovery};
 pub use running::Direction;

@@ -148,8 +148,21 @@ pub struct Preview {
     pub diff: Vec<Change>,
     /// The steps that it would take after the plan.
     pub steps: Vec<Step>,
+    /// The names of the containers that depend on it, and would be recreated with it.
+    pub companions: Vec<String>,
     /// What the caller should know.
     pub warnings: Vec<String>,
+}
+
+/// A container that was recreated, because it depends on the one that was upgraded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recreated {
+    /// Its full ID.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The full ID of the container that had its name before.
+    pub previous: String,
 }
 
 /// How a successful upgrade ended.
@@ -168,6 +181,8 @@ pub struct Outcome {
     /// From the moment that the original was asked to stop to the one that the replacement had
     /// started; zero for a container that did not run.
     pub downtime: Duration,
+    /// The containers that depend on it; each after those that it depends on.
+    pub companions: Vec<Recreated>,
     /// What the caller should know.
     pub warnings: Vec<String>,
 }

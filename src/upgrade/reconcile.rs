@@ -6,9 +6,9 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
-    decide::{Next, Observed, Repair, Rest, Sight, Verdict, decide},
+    decide::{Next, Observed, Pair, Repair, Rest, Sight, Verdict, decide},
     look::existing,
-    marker::Marker,
+    marker::{Marker, Original, RunState},
     verify, words,
 };
 use crate::engine::{Engine, EngineError, RestartPolicy, StopOptions};
@@ -21,7 +21,7 @@ const TRIES: u32 = 6;
 /// of a repair; each further try waits that much longer.
 const PACE: Duration = Duration::from_millis(200);
 
-/// How many repairs a reconciliation may take; the longest way has nine.
+/// How many repairs a reconciliation may take for each member; the longest way has nine.
 const REPAIRS: usize = 40;
 
 /// How reconciliation ended.
@@ -42,37 +42,40 @@ pub(super) struct Stuck {
 
 /// One transaction's containers, with what is known of them.
 pub(super) struct Reconciler<'a> {
-    pub engine: &'a dyn Engine,
-    pub marker: &'a Marker,
-    /// The replacement, where its ID is known; else it is looked for under its first name.
-    pub replacement: Option<String>,
-    pub verdict: Verdict,
-    /// Until when a stop of the original may still be under way, whose client was lost. The
+    engine: &'a dyn Engine,
+    /// Those of the members, the leader's first.
+    markers: Vec<Marker>,
+    /// Each member's replacement, where its ID is known; else it is looked for under its first name.
+    replacements: Vec<Option<String>>,
+    verdict: Verdict,
+    /// Until when a stop of an original may still be under way, whose client was lost. The
     /// original may look well until then.
     stop_until: Option<Instant>,
 }
 
 impl<'a> Reconciler<'a> {
-    /// A reconciliation that begins with what is known of the replacement.
+    /// A reconciliation that begins with what is known of the members, the leader first: their
+    /// markers, and their replacements' IDs.
     pub fn new(
         engine: &'a dyn Engine,
-        marker: &'a Marker,
-        replacement: Option<String>,
+        markers: Vec<Marker>,
+        replacements: Vec<Option<String>>,
         verdict: Verdict,
     ) -> Self {
         Self {
             engine,
-            marker,
-            replacement,
+            markers,
+            replacements,
             verdict,
             stop_until: None,
         }
     }
 
-    /// Somebody may have asked for a stop of the original and gone away: its end is awaited
-    /// before the original counts as brought back.
+    /// Somebody may have asked for a stop of the originals and gone away: its end is awaited
+    /// before they count as brought back.
     pub fn outlast_stop(&mut self) {
-        self.stop_until = Some(Instant::now() + self.marker.stop_horizon());
+        let horizons = self.markers.iter().map(Marker::stop_horizon);
+        self.stop_until = horizons.max().map(|horizon| Instant::now() + horizon);
     }
 
     /// What would be done next.
@@ -81,7 +84,7 @@ impl<'a> Reconciler<'a> {
     /// [`Stuck`] when the containers cannot be looked at.
     pub async fn next(&mut self) -> Result<Next, Stuck> {
         let observed = self.observe().await?;
-        Ok(decide(self.marker, &observed))
+        Ok(decide(&self.markers, &observed))
     }
 
     /// Repairs until nothing is left to do.
@@ -90,54 +93,59 @@ impl<'a> Reconciler<'a> {
     /// [`Stuck`] when a repair changed nothing, however often it was tried.
     pub async fn run(mut self) -> Result<Settled, Stuck> {
         let mut touched = false;
-        let mut last: Option<(Repair, Observed)> = None;
+        let mut last: Option<(usize, Repair, Observed)> = None;
         let mut tries = 0;
-        for _ in 0..REPAIRS {
+        for _ in 0..REPAIRS * self.markers.len() {
             let observed = self.observe().await?;
-            let repair = match decide(self.marker, &observed) {
+            let (at, repair) = match decide(&self.markers, &observed) {
                 Next::Rest(rest) => return Ok(Settled { rest, touched }),
                 Next::Verify => {
                     self.verdict = self.verify().await;
                     continue;
                 }
-                Next::Repair(repair) => repair,
+                Next::Repair(at, repair) => (at, repair),
             };
-            if repair == Repair::RemoveReplacement
-                && (self.original_may_still_stop().await || self.is_changed(&observed).await)
+            if self.must_outlast_stop(at, repair, &observed).await
+                || self.is_changed(at, repair, &observed).await
             {
                 continue;
             }
-            let same = last
-                .as_ref()
-                .is_some_and(|(r, o)| *r == repair && *o == observed);
-            tries = if same { tries + 1 } else { 1 };
-            if repair == Repair::StartOriginal {
-                // Whatever stop there was has ended.
+            let this = (at, repair, observed);
+            tries = if last.as_ref() == Some(&this) {
+                tries + 1
+            } else {
+                1
+            };
+            if repair == Repair::StartOriginal && at == 0 {
+                // Whatever stop there was has ended: it is the leader's that comes last.
                 self.stop_until = None;
             }
             touched |= repair != Repair::RemoveReplacement;
-            if let Err(error) = self.repair(repair).await {
-                info!(transaction = self.marker.transaction, ?repair, %error, "repair failed");
+            let Original { name, .. } = &self.markers[at].original;
+            let doing = || format!("{repair:?} of {name}");
+            if let Err(error) = self.repair(at, repair).await {
+                let transaction = &self.markers[at].transaction;
+                info!(transaction, ?repair, %error, "repair failed");
                 let is_lost = !matches!(error, EngineError::Refused { .. });
                 if tries >= TRIES {
                     return Err(Stuck {
-                        doing: format!("{repair:?}"),
+                        doing: doing(),
                         error,
                     });
                 }
                 if is_lost {
-                    self.reconnect(&format!("{repair:?}")).await?;
+                    self.reconnect(&doing()).await?;
                 } else {
                     sleep(PACE * tries).await;
                 }
             } else if tries >= TRIES {
                 let error = EngineError::unknown("the engine accepted it and nothing changed");
                 return Err(Stuck {
-                    doing: format!("{repair:?}"),
+                    doing: doing(),
                     error,
                 });
             }
-            last = Some((repair, observed));
+            last = Some(this);
         }
         let error = EngineError::unknown("somebody keeps changing the containers");
         Err(Stuck {
@@ -146,31 +154,56 @@ impl<'a> Reconciler<'a> {
         })
     }
 
-    /// Waits out a stop of the running original that may be under way. The marker stays meanwhile.
-    async fn original_may_still_stop(&mut self) -> bool {
+    /// Waits out a stop of the running originals that may be under way, before the markers go, and before
+    /// what depends on them is started; true where one has ended.
+    async fn must_outlast_stop(&mut self, at: usize, repair: Repair, observed: &Observed) -> bool {
+        let is_last = repair == Repair::RemoveReplacement;
+        let depends = repair == Repair::StartOriginal && at > 0;
+        if !is_last && !depends {
+            return false;
+        }
         let Some(until) = self.stop_until.take() else {
             return false;
         };
-        while Instant::now() < until {
-            match existing(self.engine, &self.marker.original.id).await {
-                Ok(Some(original)) if original.status.is_active() => {}
-                Ok(_) => return true,
-                // What is not seen may still be stopping.
-                Err(_) => {}
+        let runs = |sight: &Option<Sight>| sight.as_ref().is_some_and(|s| s.status.is_active());
+        let members = self.markers.iter().zip(&observed.members);
+        let running: Vec<&Marker> = members
+            .filter(|(marker, pair)| {
+                marker.original.run_state != RunState::Stopped && runs(&pair.original)
+            })
+            .map(|(marker, _)| marker)
+            .collect();
+        while Instant::now() < until && !running.is_empty() {
+            for Marker { original, .. } in &running {
+                match existing(self.engine, &original.id).await {
+                    Ok(Some(original)) if original.status.is_active() => {}
+                    Ok(_) => return true,
+                    // What is not seen may still be stopping.
+                    Err(_) => {}
+                }
             }
             sleep(PACE).await;
         }
         false
     }
 
-    /// Whether the original is not what it was a moment ago: it is looked at before the replacement,
-    /// and nothing would be left if somebody removed it in between.
-    async fn is_changed(&self, observed: &Observed) -> bool {
-        let original = existing(self.engine, &self.marker.original.id).await;
+    /// Before one of a member's two containers is removed: whether the other is not what it was a moment
+    /// ago. It was looked at before further ones, and nothing would be left if somebody removed it in
+    /// between.
+    async fn is_changed(&self, at: usize, repair: Repair, observed: &Observed) -> bool {
+        let seen = &observed.members[at];
+        let (id, seen) = match repair {
+            Repair::RemoveReplacement => (Some(&self.markers[at].original.id), &seen.original),
+            // The leader's replacement is what was looked at last.
+            Repair::Commit if at > 0 => (self.replacements[at].as_ref(), &seen.replacement),
+            _ => return false,
+        };
+        let Some(id) = id else {
+            return false;
+        };
+        let other = existing(self.engine, id).await;
         // What is not seen is observed anew.
-        original.map_or(true, |original| {
-            original.as_ref().map(Sight::from) != observed.original
-        })
+        other.map_or(true, |other| other.as_ref().map(Sight::from) != *seen)
     }
 
     async fn reconnect(&self, doing: &str) -> Result<(), Stuck> {
@@ -198,46 +231,45 @@ impl<'a> Reconciler<'a> {
     }
 
     async fn look(&mut self) -> Result<Observed, EngineError> {
-        let original = existing(self.engine, &self.marker.original.id).await?;
-        let replacement = match &self.replacement {
-            Some(id) => existing(self.engine, id).await?,
-            None => existing(self.engine, &self.marker.new_name())
-                .await?
-                .filter(|container| {
-                    Marker::of(container)
-                        .is_some_and(|marker| marker.transaction == self.marker.transaction)
-                }),
-        };
-        if let Some(container) = &replacement {
-            self.replacement = Some(container.id.clone());
+        let mut members = Vec::with_capacity(self.markers.len());
+        // The leader comes last: what is done because of it is done at once.
+        for (marker, replacement) in self.markers.iter().zip(&mut self.replacements).rev() {
+            members.push(look(self.engine, marker, replacement).await?);
         }
+        members.reverse();
         Ok(Observed {
-            original: original.as_ref().map(Sight::from),
-            replacement: replacement.as_ref().map(Sight::from),
+            members,
             verdict: self.verdict,
         })
     }
 
     async fn verify(&self) -> Verdict {
-        let Some(id) = &self.replacement else {
-            return Verdict::Failed;
-        };
-        let marker = self.marker;
-        match verify::verify(self.engine, id, marker.monitor(), marker.healthy_deadline()).await {
+        let members = self.markers.iter().zip(&self.replacements);
+        let started = members.filter_map(|(marker, replacement)| {
+            let is_started = marker.original.run_state != RunState::Stopped;
+            is_started.then_some((marker, replacement.as_deref()?))
+        });
+        match verify::verify_all(self.engine, started.collect()).await {
             Ok(()) => Verdict::Passed,
-            Err(fault) => {
+            Err((marker, id, fault)) => {
                 // A rollback removes it, with its log: nobody could look it up.
                 let last_words = words::last_words(self.engine, id).await;
-                warn!(transaction = marker.transaction, %fault, last_words, "verify failed");
+                let Marker {
+                    transaction,
+                    original,
+                    ..
+                } = marker;
+                let name = &original.name;
+                warn!(transaction, name, %fault, last_words, "verify failed");
                 Verdict::Failed
             }
         }
     }
 
-    async fn repair(&self, repair: Repair) -> Result<(), EngineError> {
-        let (engine, marker) = (self.engine, self.marker);
+    async fn repair(&self, at: usize, repair: Repair) -> Result<(), EngineError> {
+        let (engine, marker) = (self.engine, &self.markers[at]);
         let original = marker.original.id.as_str();
-        let replacement = self.replacement.as_deref().unwrap_or_default();
+        let replacement = self.replacements[at].as_deref().unwrap_or_default();
         info!(
             transaction = marker.transaction,
             name = marker.original.name,
@@ -276,4 +308,28 @@ impl<'a> Reconciler<'a> {
             Repair::Commit => engine.remove(original, false).await,
         }
     }
+}
+
+/// Looks at the containers of one member, and notes the replacement's ID.
+async fn look(
+    engine: &dyn Engine,
+    marker: &Marker,
+    id: &mut Option<String>,
+) -> Result<Pair, EngineError> {
+    let original = existing(engine, &marker.original.id).await?;
+    let replacement = match &id {
+        Some(id) => existing(engine, id).await?,
+        None => existing(engine, &marker.new_name())
+            .await?
+            .filter(|container| {
+                Marker::of(container).is_some_and(|found| found.transaction == marker.transaction)
+            }),
+    };
+    if let Some(container) = &replacement {
+        *id = Some(container.id.clone());
+    }
+    Ok(Pair {
+        original: original.as_ref().map(Sight::from),
+        replacement: replacement.as_ref().map(Sight::from),
+    })
 }

@@ -13,8 +13,8 @@ use tracing::{info, warn};
 use super::{
     LONGEST_MEND_PAUSE, MEND_PAUSE, Shared, Upgrades,
     decide::{Next, Repair, Rest, Verdict},
-    look::{self, Labelled, text},
-    marker::{Marker, is_parked},
+    look::{self, Labelled, existing, text},
+    marker::{Marker, is_parked, names},
     owner::Liveness,
     reconcile::Reconciler,
     running::{Direction, Running},
@@ -185,8 +185,11 @@ impl Shared {
         let Labelled { containers, unseen } = look::labelled(engine).await?;
         let mut orphans = orphans(&summaries, &containers);
         orphans.retain(|name| unseen.is_empty() && self.isolation.0.find(name).is_none());
-        let recoveries: Vec<Option<Recovery>> = stream::iter(containers)
-            .map(async |container| self.recover_one(container, dry_run).await)
+        let recoveries: Vec<Option<Recovery>> = stream::iter(0..containers.len())
+            .map(async |at| {
+                self.recover_one(&containers[at], &containers, dry_run)
+                    .await
+            })
             .buffer_unordered(PARALLEL)
             .collect()
             .await;
@@ -202,15 +205,33 @@ impl Shared {
         Ok(recoveries.chain(unseen).chain(orphans).collect())
     }
 
-    /// Recovers the transaction of this replacement; nothing where it was finished long ago.
-    async fn recover_one(&self, container: Container, dry_run: bool) -> Option<Recovery> {
-        let Some(marker) = Marker::of(&container) else {
+    /// Recovers the transaction of this replacement, of `all` that bear a marker; nothing where it was
+    /// finished long ago, or where the leader's tells of it.
+    async fn recover_one(
+        &self,
+        container: &Container,
+        all: &[Container],
+        dry_run: bool,
+    ) -> Option<Recovery> {
+        let Some(marker) = Marker::of(container) else {
             let ending = Recovered::HandsOff("its marker cannot be read".to_owned());
-            return Some(Recovery::unmarked(container.name, ending));
+            return Some(Recovery::unmarked(container.name.clone(), ending));
         };
         let engine = self.engine.as_ref();
-        let id = Some(container.id.clone());
-        let mut reconciler = Reconciler::new(engine, &marker, id, Verdict::Pending);
+        if !marker.is_leader() {
+            return recover_companion(engine, &marker, all).await;
+        }
+        let members = marker.members();
+        let replacements: Vec<_> = members
+            .iter()
+            .map(|member| replacement_of(member, all))
+            .collect();
+        let mut reconciler = Reconciler::new(
+            engine,
+            members.clone(),
+            replacements.clone(),
+            Verdict::Pending,
+        );
         // Most were finished long ago.
         let next = match reconciler.next().await {
             Ok(Next::Rest(Rest::Committed)) => return None,
@@ -233,9 +254,14 @@ impl Shared {
             Direction::Recovery,
         );
         let lock = self.isolation.0.lock(&marker.original.id, running).ok()?;
-        let (new, old) = (marker.new_name(), marker.old_name());
-        for member in [&marker.original.name, &new, &old, &container.id] {
-            lock.extend(member);
+        for Marker { original, .. } in &members {
+            let [new, old] = names(&original.name);
+            for name in [&original.id, &original.name, &new, &old] {
+                lock.extend(name);
+            }
+        }
+        for replacement in replacements.iter().flatten() {
+            lock.extend(replacement);
         }
         lock.running.isolate(look::networks(&container.document));
         reconciler.outlast_stop();
@@ -252,11 +278,45 @@ impl Shared {
     }
 }
 
+/// The ID of a member's replacement among these containers.
+fn replacement_of(member: &Marker, all: &[Container]) -> Option<String> {
+    let is_it = |container: &&Container| {
+        Marker::of(container).is_some_and(|marker| {
+            marker.transaction == member.transaction && marker.original.id == member.original.id
+        })
+    };
+    all.iter().find(is_it).map(|container| container.id.clone())
+}
+
+/// A companion's upgrade ends with its leader's. Without the leader's marker nobody knows how.
+async fn recover_companion(
+    engine: &dyn Engine,
+    marker: &Marker,
+    all: &[Container],
+) -> Option<Recovery> {
+    let of_leader = |container: &Container| {
+        Marker::of(container)
+            .is_some_and(|other| other.transaction == marker.transaction && other.is_leader())
+    };
+    if all.iter().any(of_leader) {
+        return None;
+    }
+    match existing(engine, &marker.original.id).await {
+        Ok(None) => None,
+        Ok(Some(_)) => {
+            let why = "it was upgraded with another container, whose replacement is gone";
+            Some(Recovery::of(marker, Recovered::HandsOff(why.to_owned())))
+        }
+        Err(error) => Some(Recovery::of(marker, Recovered::Stuck(error.to_string()))),
+    }
+}
+
 /// The names of the parked originals that none of these replacements tells of: theirs was removed by
 /// somebody, and with it the journal.
 fn orphans(summaries: &[Value], replacements: &[Container]) -> Vec<String> {
     let markers = replacements.iter().filter_map(Marker::of);
-    let told: Vec<String> = markers.map(|marker| marker.original.id).collect();
+    let members = markers.flat_map(|marker| marker.members());
+    let told: Vec<String> = members.map(|member| member.original.id).collect();
     let untold = summaries
         .iter()
         .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")));
@@ -284,8 +344,8 @@ async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
 fn preview(next: Next) -> Recovered {
     match next {
         Next::Verify => Recovered::Would("committed if it passes verification, else rolled back"),
-        Next::Repair(Repair::Commit | Repair::PauseReplacement) => Recovered::Would("committed"),
-        Next::Repair(_) => Recovered::Would("rolled back"),
+        Next::Repair(_, Repair::Commit | Repair::PauseReplacement) => Recovered::Would("committed"),
+        Next::Repair(..) => Recovered::Would("rolled back"),
         Next::Rest(Rest::Committed) => Recovered::Committed,
         Next::Rest(Rest::RolledBack) => Recovered::RolledBack,
         Next::Rest(Rest::HandsOff(why)) => Recovered::HandsOff(why),

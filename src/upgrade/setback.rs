@@ -7,11 +7,12 @@ use super::{
     fault::Fault,
     look::observe,
     marker::{Marker, RunState},
+    members::Member,
     outcome::{Cause, Failure, Rollback, Step},
     reach,
     reconcile::{Reconciler, Settled, Stuck},
     running::Cancelled,
-    words,
+    verify, words,
 };
 use crate::{
     engine::{Container, Engine, EngineError, Status},
@@ -22,6 +23,8 @@ use crate::{
 pub(super) struct Setback {
     pub step: Step,
     pub why: String,
+    /// The place of the member that the step was of.
+    pub member: usize,
     /// Whether the engine may still be stopping the original, and so end it later.
     pub may_still_stop: bool,
     /// Whether it was asked for: then nothing of the replacement's is to blame.
@@ -35,9 +38,15 @@ impl Setback {
         Self {
             step,
             why: error.to_string(),
+            member: 0,
             may_still_stop: step == Step::Stop && !was_refused,
             is_cancelled: false,
         }
+    }
+
+    /// It, of the member at this place.
+    pub fn of_member(self, member: usize) -> Self {
+        Self { member, ..self }
     }
 
     /// What came of the step, as the end of a sentence.
@@ -53,6 +62,7 @@ impl Setback {
         Self {
             step: Step::Verify,
             why: fault.to_string(),
+            member: 0,
             may_still_stop: false,
             is_cancelled: false,
         }
@@ -63,36 +73,56 @@ impl Setback {
         Self {
             step,
             why: cancelled.to_string(),
+            member: 0,
             may_still_stop: step == Step::Stop,
             is_cancelled: true,
         }
     }
 }
 
-/// The original as it was seen before anything was touched, and what the marker says of it.
+/// The members as they were seen before anything was touched, and what their markers say; the leader
+/// comes first.
 pub(super) struct Attempt<'a> {
     pub engine: &'a dyn Engine,
-    pub original: &'a Container,
-    pub marker: &'a Marker,
+    pub members: Vec<Member>,
 }
 
 impl Attempt<'_> {
-    /// Brings the original back, and says what failed and what state things are in now.
-    pub(super) async fn roll_back(&self, replacement: Option<String>, setback: Setback) -> Failure {
-        let name = &self.marker.original.name;
-        let last_words = match (&replacement, setback.step) {
+    /// Brings the originals back, and says what failed and what state things are in now.
+    pub(super) async fn roll_back(&mut self, setback: Setback) -> Failure {
+        let replacement = self.members[setback.member].replacement.as_deref();
+        let last_words = match (replacement, setback.step) {
             _ if setback.is_cancelled => String::new(),
             (Some(id), Step::Start) => words::of_failed_start(self.engine, id).await,
             (Some(id), Step::Verify) => words::last_words(self.engine, id).await,
             _ => String::new(),
         };
-        info!(transaction = self.marker.transaction, name, step = %setback.step, why = setback.why, "roll back");
-        let mut reconciler = self.reconciler(replacement, Verdict::Failed);
+        let transaction = &self.members[0].marker.transaction;
+        info!(transaction, name = self.name(), step = %setback.step, why = setback.why, "roll back");
+        let mut reconciler = self.reconciler(Verdict::Failed);
         if setback.may_still_stop {
             reconciler.outlast_stop();
         }
         let settled = reconciler.run().await;
         self.conclude(&setback, &last_words, settled).await
+    }
+
+    /// The leader's name.
+    pub(super) fn name(&self) -> &str {
+        &self.members[0].original.name
+    }
+
+    /// The ID of the replacement of the member at this place.
+    pub(super) fn replacement(&self, at: usize) -> &str {
+        self.members[at].replacement.as_deref().unwrap_or_default()
+    }
+
+    /// Why a companion could not be started: where the leader has ended meanwhile, that is it.
+    pub(super) async fn blame_leader(&self, setback: Setback) -> Setback {
+        match verify::glance(self.engine, self.replacement(0)).await {
+            Ok(()) => setback,
+            Err(fault) => Setback::unverified(&fault),
+        }
     }
 
     /// Says how an upgrade that did not succeed ended.
@@ -102,24 +132,17 @@ impl Attempt<'_> {
         last_words: &str,
         settled: Result<Settled, Stuck>,
     ) -> Failure {
-        let Attempt {
-            original, marker, ..
-        } = *self;
-        let name = &marker.original.name;
-        // Disarm and what follows is done to the original; create is not.
+        let (name, marker) = (self.name(), &self.members[0].marker);
+        // Disarm and what follows is done to the originals; create is not.
         let began = setback.step != Step::Create;
-        let short_id = original.id.get(..12).unwrap_or(&original.id);
+        let short_id = marker.original.id.get(..12).unwrap_or(&marker.original.id);
         let (rollback, state) = match settled {
             Ok(settled) => match settled.rest {
                 Rest::RolledBack if !began && !settled.touched => (
                     Rollback::NotNeeded,
                     format!("the original ({short_id}) was not touched"),
                 ),
-                Rest::RolledBack => (
-                    Rollback::Restored,
-                    format!("the original ({short_id}) is {} again", back_as(marker))
-                        + &self.moved_back().await,
-                ),
+                Rest::RolledBack => (Rollback::Restored, self.restored().await),
                 Rest::Committed => (
                     Rollback::Incomplete,
                     format!("the original ({short_id}) is gone, so the replacement was kept"),
@@ -135,22 +158,46 @@ impl Attempt<'_> {
                 ),
             ),
         };
+        let of = match setback.member {
+            0 => String::new(),
+            at => format!(
+                " of {}, which depends on it,",
+                self.members[at].original.name
+            ),
+        };
         Failure {
             cause: Cause::Failed,
             step: setback.step,
             rollback,
             message: format!(
-                "upgrade of {name}: {} {}{last_words}\n{state}",
+                "upgrade of {name}: {}{of} {}{last_words}\n{state}",
                 setback.step,
                 setback.how()
             ),
         }
     }
 
+    /// What the originals are again.
+    async fn restored(&self) -> String {
+        let mut states = Vec::new();
+        for member in &self.members {
+            let id = &member.original.id;
+            let short_id = id.get(..12).unwrap_or(id);
+            let whose = if member.marker.is_leader() {
+                "the original".to_owned()
+            } else {
+                format!("that of {}", member.original.name)
+            };
+            let back = back_as(&member.marker);
+            let moved = self.moved_back(&member.original).await;
+            states.push(format!("{whose} ({short_id}) is {back} again{moved}"));
+        }
+        states.join("; ")
+    }
+
     /// What the engine chose anew when it started the original again, or that it did not run for long,
     /// as a sentence's end.
-    async fn moved_back(&self) -> String {
-        let original = self.original;
+    async fn moved_back(&self, original: &Container) -> String {
         let Ok(back) = observe(self.engine, &original.id).await else {
             return String::new();
         };
@@ -168,12 +215,15 @@ impl Attempt<'_> {
             .join("; ")
     }
 
-    pub(super) fn reconciler(
-        &self,
-        replacement: Option<String>,
-        verdict: Verdict,
-    ) -> Reconciler<'_> {
-        Reconciler::new(self.engine, self.marker, replacement, verdict)
+    pub(super) fn reconciler(&self, verdict: Verdict) -> Reconciler<'_> {
+        let markers = self.members.iter().map(|member| member.marker.clone());
+        let replacements = self.members.iter().map(|member| member.replacement.clone());
+        Reconciler::new(
+            self.engine,
+            markers.collect(),
+            replacements.collect(),
+            verdict,
+        )
     }
 }
 

@@ -17,7 +17,8 @@ use super::{
     locks::Lock,
     look::{networks, observe},
     marker::{Marker, RunState, names},
-    outcome::{Cause, Ending, Failure, Incarnation, Outcome, Request, Rollback, Step},
+    members::{self, Member, Planned},
+    outcome::{Cause, Ending, Failure, Outcome, Request, Rollback, Step},
     planning, reach,
     running::{Cancelled, Running},
     setback::{Attempt, Setback},
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     engine::{Container, Engine, EngineError, RestartPolicy, Status, StopOptions},
-    plan::{self, MARKER_LABEL, Plan},
+    plan::{self, Object},
 };
 
 /// One upgrade under way.
@@ -38,12 +39,6 @@ pub(super) struct Transaction<'a> {
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
 
-/// What the forward steps know of the replacement.
-struct Replacement {
-    id: String,
-    warnings: Vec<String>,
-}
-
 impl Transaction<'_> {
     /// Upgrades the container of this full ID.
     ///
@@ -52,13 +47,15 @@ impl Transaction<'_> {
     pub async fn run(&self, id: &str) -> Result<Ending, Failure> {
         let before = admission::admit(self.engine, id).await?;
         // Before the pull: afterwards, the old image may be gone.
-        let old_image = self.old_image(&before).await?;
-        let (reference, new_image) = self.pull(&before).await?;
+        let old_image = self.old_image(&before[0]).await?;
+        let (reference, new_image) = self.pull(&before[0]).await?;
         // The pull may have taken long, and its owner may have changed the container meanwhile. From
         // here on, nobody does.
-        self.isolate(&before);
-        let original = admission::admit(self.engine, id).await?;
-        self.isolate(&original);
+        self.isolate(&before)?;
+        let mut originals = admission::admit_again(self.engine, &before).await?;
+        self.isolate(&originals)?;
+        let companions = originals.split_off(1);
+        let original = originals.remove(0);
         self.announce(Step::Plan, &original.name);
         let images = planning::Images {
             old: old_image.as_ref(),
@@ -66,43 +63,44 @@ impl Transaction<'_> {
             reference: &reference,
         };
         let plan = planning::plan(self.engine, self.request, &original, &images).await?;
-        let is_due = self.request.is_due(&plan);
-        if self.request.dry_run {
-            let preview = answer::preview(&original, plan, &reference, is_due);
-            return Ok(Ending::Planned(preview));
+        if !self.request.is_due(&plan) {
+            return Ok(if self.request.dry_run {
+                Ending::Planned(answer::nothing_planned(&original, plan, &reference))
+            } else {
+                Ending::Upgraded(answer::unchanged(&original, plan, &reference))
+            });
         }
-        if !is_due {
-            let unchanged = answer::unchanged(&original, plan, &reference);
-            return Ok(Ending::Upgraded(unchanged));
+        let mut planned = Vec::new();
+        for companion in companions {
+            planned.push(members::plan_companion(self.engine, self.request, companion).await?);
         }
-        let marker = Marker::new(&self.running().transaction, &original, self.request, &plan);
-        let attempt = Attempt {
-            engine: self.engine,
-            original: &original,
-            marker: &marker,
+        let leader = Planned {
+            original,
+            plan,
+            image_id: plan::image_id(&new_image),
         };
-        let replacement = self.create(&attempt, &plan, &new_image).await?;
-        match self.replace(&marker, &replacement.id).await {
+        let transaction = &self.running().transaction;
+        let members = members::members(transaction, self.request, leader, planned);
+        if self.request.dry_run {
+            return Ok(Ending::Planned(answer::preview(members)));
+        }
+        let mut attempt = Attempt {
+            engine: self.engine,
+            members,
+        };
+        let created = self.create(&mut attempt).await?;
+        match self.replace(&attempt).await {
             Ok(downtime) => {
-                let (running, moved) = self.look_again(&attempt, &replacement.id).await?;
-                self.commit(&attempt, &replacement.id).await?;
+                let (running, moved) = self.look_again(&mut attempt).await?;
+                self.commit(&mut attempt).await?;
+                let warnings = [created, moved].concat();
+                let outcome = answer::upgraded(attempt.members, reference, running, downtime);
                 Ok(Ending::Upgraded(Outcome {
-                    current: Incarnation {
-                        id: replacement.id,
-                        image: reference,
-                        image_id: plan::image_id(&new_image),
-                    },
-                    previous: answer::incarnation(&original),
-                    name: original.name,
-                    changed: true,
-                    running,
-                    downtime,
-                    warnings: [answer::warnings(plan), replacement.warnings, moved].concat(),
+                    warnings: [outcome.warnings, warnings].concat(),
+                    ..outcome
                 }))
             }
-            Err(setback) => Err(self
-                .roll_back(&attempt, Some(replacement.id), setback)
-                .await),
+            Err(setback) => Err(self.roll_back(&mut attempt, setback).await),
         }
     }
 
@@ -111,16 +109,26 @@ impl Transaction<'_> {
         &self.lock.running
     }
 
-    /// Keeps other clients from the container, and from the names that the steps give.
-    fn isolate(&self, original: &Container) {
+    /// Keeps other clients from the members, and from the names that the steps give.
+    ///
+    /// # Errors
+    /// [`Failure`] with [`Cause::Conflict`] if another transaction works on one of them.
+    fn isolate(&self, originals: &[Container]) -> Result<(), Failure> {
         if self.request.dry_run {
-            return;
+            return Ok(());
         }
-        let [new, old] = names(&original.name);
-        for name in [&original.name, &new, &old] {
-            self.lock.extend(name);
+        for original in originals {
+            self.lock.include(&original.id)?;
+            let [new, old] = names(&original.name);
+            for name in [&original.name, &new, &old] {
+                self.lock.extend(name);
+            }
         }
-        self.running().isolate(networks(&original.document));
+        let networks = originals
+            .iter()
+            .map(|original| networks(&original.document));
+        self.running().isolate(networks.flatten().collect());
+        Ok(())
     }
 
     async fn pull(&self, original: &Container) -> Result<(String, Value), Failure> {
@@ -156,63 +164,45 @@ impl Transaction<'_> {
         }
     }
 
-    /// Creates the replacement, complete but for its name, and sees that it is of the image that
-    /// was planned with.
-    async fn create(
-        &self,
-        attempt: &Attempt<'_>,
-        plan: &Plan,
-        new_image: &Value,
-    ) -> Result<Replacement, Failure> {
-        let marker = attempt.marker;
-        self.announce(Step::Create, &marker.original.name);
-        let mut body = plan.create.clone();
-        plan::set_label(&mut body, MARKER_LABEL, &marker.to_label());
-        let created = match self
-            .engine
-            .create_container(&marker.new_name(), self.request.platform.as_ref(), &body)
-            .await
-        {
-            Ok(created) => created,
-            Err(EngineError::Refused {
-                status: 409,
-                message,
-            }) if message.contains(&marker.new_name()) => {
-                return Err(Failure::untouched(
-                    Cause::Conflict,
-                    Step::Lock,
-                    format!(
-                        "another upgrade of {} is under way, or was left unfinished: {message}",
-                        marker.original.name
-                    ),
-                ));
+    /// Creates the replacements, complete but for their names, and sees that each is of the image that
+    /// was planned with; the engine's warnings.
+    async fn create(&self, attempt: &mut Attempt<'_>) -> Result<Vec<String>, Failure> {
+        let mut warnings = Vec::new();
+        for at in 0..attempt.members.len() {
+            let member = &attempt.members[at];
+            let marker = &member.marker;
+            self.announce(Step::Create, &marker.original.name);
+            let body = member.create_body(&attempt.members);
+            let platform = self.request.platform.as_ref().filter(|_| at == 0);
+            let created = self
+                .engine
+                .create_container(&marker.new_name(), platform, &body)
+                .await;
+            let created = match created {
+                Ok(created) => created,
+                Err(error) => return Err(self.not_created(attempt, at, &error).await),
+            };
+            warnings.extend(member.warnings(created.warnings));
+            self.lock.extend(&created.id);
+            attempt.members[at].replacement = Some(created.id);
+            if let Err(error) = self.complete(&attempt.members[at]).await {
+                return Err(self.undo_create(attempt, at, &error).await);
             }
-            Err(error @ (EngineError::Refused { .. } | EngineError::Unreachable { .. })) => {
-                return Err(Failure::of_engine(Step::Create, &error));
+            if let Err(cancelled) = self.running().check() {
+                let setback = Setback::cancelled(Step::Create, cancelled);
+                return Err(self.roll_back(attempt, setback).await);
             }
-            Err(error) => return Err(self.undo_create(attempt, None, &error).await),
-        };
-        self.lock.extend(&created.id);
-        match self.complete(&created.id, plan, new_image).await {
-            Ok(()) => {}
-            Err(error) => return Err(self.undo_create(attempt, Some(created.id), &error).await),
         }
-        if let Err(cancelled) = self.running().check() {
-            let setback = Setback::cancelled(Step::Create, cancelled);
-            return Err(self.roll_back(attempt, Some(created.id), setback).await);
-        }
-        Ok(Replacement {
-            id: created.id,
-            warnings: created.warnings,
-        })
+        Ok(warnings)
     }
 
-    async fn complete(&self, id: &str, plan: &Plan, new_image: &Value) -> Result<(), EngineError> {
-        for (network, endpoint) in &plan.connect {
+    async fn complete(&self, member: &Member) -> Result<(), EngineError> {
+        let id = member.replacement.as_deref().unwrap_or_default();
+        for (network, endpoint) in &member.plan.connect {
             self.engine.connect_network(network, id, endpoint).await?;
         }
         let created = observe(self.engine, id).await?;
-        if created.image_id == plan::image_id(new_image) {
+        if created.image_id == member.image_id {
             return Ok(());
         }
         Err(EngineError::Refused {
@@ -221,14 +211,41 @@ impl Transaction<'_> {
         })
     }
 
-    async fn undo_create(
+    /// What the caller is told of a replacement that could not be created, or perhaps was.
+    async fn not_created(
         &self,
-        attempt: &Attempt<'_>,
-        replacement: Option<String>,
+        attempt: &mut Attempt<'_>,
+        at: usize,
         error: &EngineError,
     ) -> Failure {
-        let setback = Setback::of(Step::Create, error);
-        let failure = self.roll_back(attempt, replacement, setback).await;
+        let marker = &attempt.members[at].marker;
+        match error {
+            EngineError::Refused {
+                status: 409,
+                message,
+            } if at == 0 && message.contains(&marker.new_name()) => Failure::untouched(
+                Cause::Conflict,
+                Step::Lock,
+                format!(
+                    "another upgrade of {} is under way, or was left unfinished: {message}",
+                    marker.original.name
+                ),
+            ),
+            EngineError::Refused { .. } | EngineError::Unreachable { .. } if at == 0 => {
+                Failure::of_engine(Step::Create, error)
+            }
+            error => self.undo_create(attempt, at, error).await,
+        }
+    }
+
+    async fn undo_create(
+        &self,
+        attempt: &mut Attempt<'_>,
+        at: usize,
+        error: &EngineError,
+    ) -> Failure {
+        let setback = Setback::of(Step::Create, error).of_member(at);
+        let failure = self.roll_back(attempt, setback).await;
         match (failure.rollback, error) {
             (Rollback::NotNeeded, error) => Failure {
                 cause: error.into(),
@@ -238,116 +255,153 @@ impl Transaction<'_> {
         }
     }
 
-    async fn roll_back(
-        &self,
-        attempt: &Attempt<'_>,
-        replacement: Option<String>,
-        setback: Setback,
-    ) -> Failure {
+    async fn roll_back(&self, attempt: &mut Attempt<'_>, setback: Setback) -> Failure {
         self.running().begin_rollback();
-        attempt.roll_back(replacement, setback).await
+        attempt.roll_back(setback).await
     }
 
-    /// Disarm, stop, park, rename, start, verify; returns the downtime.
-    async fn replace(&self, marker: &Marker, replacement: &str) -> Result<Duration, Setback> {
-        let original = &marker.original;
-        if original.restart_policy.resurrects() {
-            let disarmed = RestartPolicy::named("unless-stopped");
-            let disarm = self.engine.update_restart_policy(&original.id, &disarmed);
-            self.step(Step::Disarm, marker, disarm).await?;
+    /// Disarm, stop, park, rename, start, verify; returns the leader's downtime. What depends on
+    /// others is stopped before them, and started after them.
+    async fn replace(&self, attempt: &Attempt<'_>) -> Result<Duration, Setback> {
+        let members = || attempt.members.iter().enumerate();
+        for (at, Member { marker, .. }) in members() {
+            let original = &marker.original;
+            if original.restart_policy.resurrects() {
+                let disarmed = RestartPolicy::named("unless-stopped");
+                let disarm = self.engine.update_restart_policy(&original.id, &disarmed);
+                self.step(Step::Disarm, at, marker, disarm).await?;
+            }
         }
-        let down_since = Instant::now();
-        let runs = original.run_state != RunState::Stopped;
-        if runs {
-            let options = StopOptions {
-                timeout: Some(marker.stop_timeout),
-                ..self.request.stop.clone()
-            };
-            self.stop(marker, &options).await?;
+        let mut down_since = Instant::now();
+        for (at, member) in members().rev() {
+            down_since = Instant::now();
+            self.give_name(at, member).await?;
         }
-        let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
-        self.step(Step::Park, marker, park).await?;
-        let rename = self.engine.rename(replacement, &original.name);
-        self.step(Step::Rename, marker, rename).await?;
-        if !runs {
-            return Ok(Duration::ZERO);
+        let mut downtime = Duration::ZERO;
+        for (at, member) in members().filter(|(_, member)| member.is_started()) {
+            let started = self.start(at, member).await;
+            if at == 0 {
+                downtime = down_since.elapsed();
+            }
+            match started {
+                Err(setback) if at > 0 => return Err(attempt.blame_leader(setback).await),
+                started => started?,
+            }
         }
-        self.step(Step::Start, marker, self.engine.start(replacement))
-            .await?;
-        let downtime = down_since.elapsed();
-        self.verify(marker, replacement).await?;
-        if original.run_state == RunState::Paused {
-            self.step(Step::Verify, marker, self.engine.pause(replacement))
-                .await?;
+        self.verify(attempt).await?;
+        for (at, Member { marker, .. }) in members() {
+            if marker.original.run_state == RunState::Paused {
+                let pause = self.engine.pause(attempt.replacement(at));
+                self.step(Step::Verify, at, marker, pause).await?;
+            }
         }
         Ok(downtime)
     }
 
+    /// Stops the original, parks it, and gives its name to the replacement.
+    async fn give_name(&self, at: usize, member: &Member) -> Result<(), Setback> {
+        let marker = &member.marker;
+        let original = &marker.original;
+        if member.is_started() {
+            self.stop(at, marker).await?;
+        }
+        let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
+        self.step(Step::Park, at, marker, park).await?;
+        let replacement = member.replacement.as_deref().unwrap_or_default();
+        let rename = self.engine.rename(replacement, &original.name);
+        self.step(Step::Rename, at, marker, rename).await
+    }
+
+    async fn start(&self, at: usize, member: &Member) -> Result<(), Setback> {
+        let replacement = member.replacement.as_deref().unwrap_or_default();
+        let start = self.engine.start(replacement);
+        self.step(Step::Start, at, &member.marker, start).await
+    }
+
     /// Stops the original. Whoever cancels does not have to wait for that: the way back does.
-    async fn stop(&self, marker: &Marker, options: &StopOptions) -> Result<(), Setback> {
+    async fn stop(&self, at: usize, marker: &Marker) -> Result<(), Setback> {
         self.announce(Step::Stop, &marker.original.name);
-        let stop = self.engine.stop(&marker.original.id, options);
+        let options = StopOptions {
+            timeout: Some(marker.stop_timeout),
+            // How the request says it is for the leader.
+            signal: self.request.stop.signal.clone().filter(|_| at == 0),
+        };
+        let stop = self.engine.stop(&marker.original.id, &options);
         match self.interruptible(stop).await {
-            Ok(stopped) => stopped.map_err(|error| Setback::of(Step::Stop, &error)),
+            Ok(stopped) => stopped.map_err(|error| Setback::of(Step::Stop, &error).of_member(at)),
             Err(cancelled) => Err(Setback::cancelled(Step::Stop, cancelled)),
         }
     }
 
-    async fn verify(&self, marker: &Marker, replacement: &str) -> Result<(), Setback> {
-        self.announce(Step::Verify, &marker.original.name);
-        let verified = verify::verify(
-            self.engine,
-            replacement,
-            marker.monitor(),
-            marker.healthy_deadline(),
-        );
+    async fn verify(&self, attempt: &Attempt<'_>) -> Result<(), Setback> {
+        let started: Vec<_> = attempt
+            .members
+            .iter()
+            .filter(|member| member.is_started())
+            .filter_map(|member| Some((&member.marker, member.replacement.as_deref()?)))
+            .collect();
+        if started.is_empty() {
+            return Ok(());
+        }
+        self.announce(Step::Verify, attempt.name());
+        let verified = verify::verify_all(self.engine, started);
         match self.interruptible(verified).await {
-            Ok(verified) => verified.map_err(|fault| Setback::unverified(&fault)),
+            Ok(verified) => verified.map_err(|(marker, _, fault)| {
+                let is_it = |member: &Member| member.marker.original.id == marker.original.id;
+                let at = attempt.members.iter().position(is_it);
+                Setback::unverified(&fault).of_member(at.unwrap_or(0))
+            }),
             Err(cancelled) => Err(Setback::cancelled(Step::Verify, cancelled)),
         }
     }
 
-    /// Whether the verified replacement runs, and what clients have to reach it by, where that is
+    /// Whether the verified leader runs, and what clients have to reach the members by, where that is
     /// not what it was.
-    async fn look_again(
-        &self,
-        attempt: &Attempt<'_>,
-        replacement: &str,
-    ) -> Result<(bool, Vec<String>), Failure> {
-        let original = attempt.original;
-        let runs = RunState::of(original.status) != RunState::Stopped;
-        match observe(self.engine, replacement).await {
-            Ok(seen) if runs && !seen.status.is_active() => {
-                let fault = Fault::Ended {
-                    exit: seen.exit,
-                    error: seen.error,
-                };
-                let replacement = Some(replacement.to_owned());
-                let setback = Setback::unverified(&fault);
-                Err(self.roll_back(attempt, replacement, setback).await)
+    async fn look_again(&self, attempt: &mut Attempt<'_>) -> Result<(bool, Vec<String>), Failure> {
+        let mut warnings = Vec::new();
+        let mut running = false;
+        for at in 0..attempt.members.len() {
+            let member = &attempt.members[at];
+            let original = &member.original;
+            let unasked = Object::new();
+            let patch = if at == 0 {
+                &self.request.patch
+            } else {
+                &unasked
+            };
+            match observe(self.engine, attempt.replacement(at)).await {
+                Ok(seen) if member.is_started() && !seen.status.is_active() => {
+                    let fault = Fault::Ended {
+                        exit: seen.exit,
+                        error: seen.error,
+                    };
+                    let setback = Setback::unverified(&fault).of_member(at);
+                    return Err(self.roll_back(attempt, setback).await);
+                }
+                Ok(seen) => {
+                    running |= at == 0 && seen.status == Status::Running;
+                    let changes = reach::changes(&original.document, &seen.document, patch);
+                    warnings.extend(member.warnings(changes));
+                }
+                Err(error) => {
+                    running |= at == 0 && RunState::of(original.status) == RunState::Running;
+                    warnings.extend(member.warnings([format!(
+                        "the replacement's addresses and ports were not compared: {error}"
+                    )]));
+                }
             }
-            Ok(seen) => Ok((
-                seen.status == Status::Running,
-                reach::changes(&original.document, &seen.document, &self.request.patch),
-            )),
-            Err(error) => Ok((
-                RunState::of(original.status) == RunState::Running,
-                vec![format!(
-                    "the replacement's addresses and ports were not compared: {error}"
-                )],
-            )),
         }
+        Ok((running, warnings))
     }
 
-    /// Deletes the parked original; a lost answer is looked into, not guessed at.
-    async fn commit(&self, attempt: &Attempt<'_>, replacement: &str) -> Result<(), Failure> {
-        let replacement = Some(replacement.to_owned());
+    /// Deletes the parked originals; a lost answer is looked into, not guessed at.
+    async fn commit(&self, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
         if let Err(cancelled) = self.running().begin_commit() {
             let setback = Setback::cancelled(Step::Verify, cancelled);
-            return Err(self.roll_back(attempt, replacement, setback).await);
+            return Err(self.roll_back(attempt, setback).await);
         }
-        self.announce(Step::Commit, &attempt.marker.original.name);
-        let reconciler = attempt.reconciler(replacement, Verdict::Passed);
+        self.announce(Step::Commit, attempt.name());
+        let reconciler = attempt.reconciler(Verdict::Passed);
         let settled = reconciler.run().await;
         if let Ok(settled) = &settled
             && settled.rest == Rest::Committed
@@ -359,6 +413,7 @@ impl Transaction<'_> {
             why: "the replacement was verified, and the original could not be deleted, or the \
                   replacement ended or was changed by somebody"
                 .to_owned(),
+            member: 0,
             may_still_stop: false,
             is_cancelled: false,
         };
@@ -375,12 +430,13 @@ impl Transaction<'_> {
 
     /// A step that is one call, which is let end: whether a call that is broken off happens is
     /// unknown.
-    async fn step<F>(&self, step: Step, marker: &Marker, call: F) -> Result<(), Setback>
+    async fn step<F>(&self, step: Step, at: usize, marker: &Marker, call: F) -> Result<(), Setback>
     where
         F: Future<Output = Result<(), EngineError>>,
     {
         self.announce(step, &marker.original.name);
-        call.await.map_err(|error| Setback::of(step, &error))?;
+        call.await
+            .map_err(|error| Setback::of(step, &error).of_member(at))?;
         self.running()
             .check()
             .map_err(|cancelled| Setback::cancelled(step, cancelled))

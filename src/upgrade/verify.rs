@@ -7,11 +7,13 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use super::{
     fault::{Checkup, Fault},
     look::observe,
+    marker::Marker,
 };
 use crate::engine::{Container, Engine, EngineError, Health, Status};
 
@@ -21,13 +23,38 @@ const PACE: Duration = Duration::from_millis(100);
 /// How often the replacement may be lost sight of, because the engine is away or does not answer.
 const LOSSES: u32 = 5;
 
+/// A started replacement, by its ID, with the marker of its member.
+pub(super) type Started<'a> = (&'a Marker, &'a str);
+
+/// Watches the started replacements of a transaction, as [`verify`] does, each for as long as its
+/// marker says.
+///
+/// # Errors
+/// The first that is not good.
+pub(super) async fn verify_all<'a>(
+    engine: &dyn Engine,
+    started: Vec<Started<'a>>,
+) -> Result<(), (&'a Marker, &'a str, Fault)> {
+    let watch = |member| verify_one(engine, member);
+    try_join_all(started.into_iter().map(watch)).await.map(drop)
+}
+
+async fn verify_one<'a>(
+    engine: &dyn Engine,
+    (marker, id): Started<'a>,
+) -> Result<(), (&'a Marker, &'a str, Fault)> {
+    verify(engine, id, marker.monitor(), marker.healthy_deadline())
+        .await
+        .map_err(|fault| (marker, id, fault))
+}
+
 /// Watches a started replacement: it must run for `monitor` without a restart, and if it has a
 /// health state, be healthy within `healthy_deadline` and stay so. Exit code 0 is a failure, too. Both
 /// times begin anew when the engine was away. The look that decides is begun when the time is over.
 ///
 /// One that somebody paused counts as running: it has not ended, and its owner wants it so. (One whose
 /// health check has not passed yet never will then: its probes pause, too.)
-pub(super) async fn verify(
+async fn verify(
     engine: &dyn Engine,
     id: &str,
     monitor: Duration,
@@ -55,16 +82,8 @@ pub(super) async fn verify(
         };
         let first = started_at.get_or_insert_with(|| seen.started_at.clone());
         let is_proven = match check(&seen, first) {
-            Err(Fault::RunsAgain { restarts, .. }) => {
-                // A start clears the exit code of the run before.
-                let mut exit = engine.first_exit(id).await.unwrap_or_default();
-                if let Some(exit) = &mut exit {
-                    // Docker 20.10 remembers that, and may tell of it late.
-                    exit.oom_killed |= seen.exit.oom_killed;
-                }
-                return Err(Fault::RunsAgain { restarts, exit });
-            }
-            checked => checked?,
+            Ok(is_proven) => is_proven,
+            Err(fault) => return Err(with_first_exit(engine, &seen, fault).await),
         };
         let limit = if is_proven { monitor } else { healthy_deadline };
         match (elapsed >= limit, is_proven) {
@@ -73,6 +92,31 @@ pub(super) async fn verify(
             (false, _) => sleep(PACE.min(limit.saturating_sub(elapsed))).await,
         }
     }
+}
+
+/// One look at a replacement that was started a moment ago: whether it has ended since, or more than once.
+/// What cannot be seen counts as running.
+pub(super) async fn glance(engine: &dyn Engine, id: &str) -> Result<(), Fault> {
+    let Ok(seen) = observe(engine, id).await else {
+        return Ok(());
+    };
+    match check(&seen, &seen.started_at) {
+        Ok(_) => Ok(()),
+        Err(fault) => Err(with_first_exit(engine, &seen, fault).await),
+    }
+}
+
+/// Of one that runs again, how its first run ended: a start clears the exit code of the run before.
+async fn with_first_exit(engine: &dyn Engine, seen: &Container, fault: Fault) -> Fault {
+    let Fault::RunsAgain { restarts, .. } = fault else {
+        return fault;
+    };
+    let mut exit = engine.first_exit(&seen.id).await.unwrap_or_default();
+    if let Some(exit) = &mut exit {
+        // Docker 20.10 remembers that, and may tell of it late.
+        exit.oom_killed |= seen.exit.oom_killed;
+    }
+    Fault::RunsAgain { restarts, exit }
 }
 
 /// Whether nothing but time is wanting: a health check, if there is one, has passed. `started_at` is

@@ -30,8 +30,9 @@ use super::simulated::{Simulated, World};
 use bench::Bench;
 
 /// The transcripts, by the names of their files.
-const TRANSCRIPTS: [(&str, &str); 7] = [
+const TRANSCRIPTS: [(&str, &str); 8] = [
     ("addresses", include_str!("behaviours/addresses.txt")),
+    ("companions", include_str!("behaviours/companions.txt")),
     ("create", include_str!("behaviours/create.txt")),
     ("names", include_str!("behaviours/names.txt")),
     ("policies", include_str!("behaviours/policies.txt")),

@@ -18,7 +18,7 @@ mod check;
 mod tally;
 mod unseen;
 
-use case::{Activity, Case, Obstacle, Replacement, Trial};
+use case::{Activity, Case, Companions, Obstacle, Replacement, Trial};
 use check::problems;
 use tally::Tally;
 
@@ -104,6 +104,7 @@ fn running(policy: &'static str, replacement: Replacement) -> Case {
         policy,
         replacement,
         obstacle: None,
+        companions: Companions::Nobody,
     }
 }
 
@@ -153,9 +154,7 @@ fn one_fault_over_an_original_that_does_not_run() {
                     &mut tally,
                     Case {
                         activity,
-                        policy,
-                        replacement,
-                        obstacle: None,
+                        ..running(policy, replacement)
                     },
                 );
             }
@@ -174,9 +173,7 @@ fn another_client_interferes() {
                     &mut tally,
                     Case {
                         activity,
-                        policy,
-                        replacement,
-                        obstacle: None,
+                        ..running(policy, replacement)
                     },
                 );
             }
@@ -245,31 +242,114 @@ fn it_is_cancelled_and_then_a_fault_comes() {
 #[test]
 fn what_may_not_be_upgraded_is_never_touched() {
     let mut tally = Tally::default();
-    let joined = ["NetworkMode", "IpcMode", "PidMode"].map(Obstacle::Joined);
-    let others = [Obstacle::AutoRemove, Obstacle::Linked];
-    for obstacle in joined.into_iter().chain(others) {
-        for activity in [Activity::Running, Activity::NeverStarted, Activity::Paused] {
-            // One of `--rm` has no policy.
-            let policy = if obstacle == Obstacle::AutoRemove {
-                "no"
-            } else {
-                "always"
-            };
-            let case = Case {
-                activity,
-                obstacle: Some(obstacle),
-                ..running(policy, GOOD)
-            };
-            let trial = run(&mut tally, case, &[]);
-            assert!(trial.is_refused(), "{case:?}: {:?}", trial.answer);
-            for (at, call) in trial.calls.iter().enumerate() {
-                for fault in call.faults().into_iter().chain(Fault::of_people()) {
-                    run(&mut tally, case, &[(at, fault)]);
-                }
+    let refused = [
+        (Obstacle::AutoRemove, Activity::Running),
+        (Obstacle::AutoRemove, Activity::NeverStarted),
+        (Obstacle::AutoRemove, Activity::Paused),
+        (Obstacle::Survived, Activity::Stopped),
+    ];
+    for (obstacle, activity) in refused {
+        // One of `--rm` has no policy.
+        let policy = if obstacle == Obstacle::AutoRemove {
+            "no"
+        } else {
+            "always"
+        };
+        let case = Case {
+            activity,
+            obstacle: Some(obstacle),
+            ..running(policy, GOOD)
+        };
+        let trial = run(&mut tally, case, &[]);
+        assert!(trial.is_refused(), "{case:?}: {:?}", trial.answer);
+        for (at, call) in trial.calls.iter().enumerate() {
+            let mut faults = call.faults();
+            // What a person starts may be upgraded.
+            if activity != Activity::Stopped {
+                faults.extend(Fault::of_people());
+            }
+            for fault in faults {
+                run(&mut tally, case, &[(at, fault)]);
             }
         }
     }
-    tally.conclude("what may not be upgraded", 1500);
+    tally.conclude("what may not be upgraded", 250);
+}
+
+/// One that depends on the original, of each kind, and what becomes of both.
+#[test]
+fn one_fault_over_a_companion() {
+    let mut tally = Tally::default();
+    for (how, policy) in [
+        ("NetworkMode", "always"),
+        ("IpcMode", "unless-stopped"),
+        ("PidMode", "always"),
+        ("Links", "no"),
+    ] {
+        let case = Case {
+            companions: Companions::One(how, Activity::Running),
+            ..running(policy, GOOD)
+        };
+        singles(&mut tally, case);
+    }
+    tally.conclude("single faults, a companion", 2000);
+}
+
+#[test]
+fn one_fault_over_companions_that_do_not_run_or_are_nested() {
+    let mut tally = Tally::default();
+    let joined = |activity| Companions::One("NetworkMode", activity);
+    for (activity, companions, replacement) in [
+        (Activity::Running, joined(Activity::Stopped), GOOD),
+        (
+            Activity::Running,
+            joined(Activity::NeverStarted),
+            Replacement::Exits,
+        ),
+        (
+            Activity::Running,
+            joined(Activity::Paused),
+            Replacement::Exits,
+        ),
+        (Activity::Paused, joined(Activity::Running), GOOD),
+        (Activity::Stopped, joined(Activity::Stopped), GOOD),
+        (Activity::Running, Companions::Nested, GOOD),
+        (Activity::Running, Companions::Nested, Replacement::Exits),
+    ] {
+        let case = Case {
+            activity,
+            companions,
+            ..running("always", replacement)
+        };
+        singles(&mut tally, case);
+    }
+    tally.conclude("single faults, other companions", 3000);
+}
+
+/// Somebody else is at the leader, while others depend on it.
+#[test]
+fn another_client_interferes_with_a_leader() {
+    let mut tally = Tally::default();
+    for replacement in [GOOD, Replacement::Exits] {
+        let case = Case {
+            companions: Companions::One("NetworkMode", Activity::Running),
+            ..running("always", replacement)
+        };
+        interference(&mut tally, case);
+    }
+    tally.conclude("another client at a leader", 500);
+}
+
+/// Of the calls that the first fault comes at, every twelfth: the ways are long.
+#[test]
+fn two_faults_over_a_companion() {
+    let mut tally = Tally::default();
+    let case = Case {
+        companions: Companions::One("NetworkMode", Activity::Running),
+        ..running("always", GOOD)
+    };
+    pairs(&mut tally, case, "create", |at| at % 12 == 0);
+    tally.conclude("pairs, a companion", 1000);
 }
 
 #[test]
@@ -284,9 +364,7 @@ fn two_faults_over_a_stopped_original() {
     let mut tally = Tally::default();
     let stopped = Case {
         activity: Activity::Stopped,
-        policy: "always",
-        replacement: GOOD,
-        obstacle: None,
+        ..running("always", GOOD)
     };
     pairs(&mut tally, stopped, "create", |_| true);
     tally.conclude("pairs, stopped", 3300);

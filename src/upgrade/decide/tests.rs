@@ -1,7 +1,48 @@
 //! Every state that an engine can show, and where the repairs lead from it.
 
-use super::*;
+mod members;
+
+use super::{Next as NextOfAll, Observed as ObservedOfAll, decide as decide_all, *};
 use crate::upgrade::marker::Original;
+
+/// What was seen of a transaction of one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Observed {
+    original: Option<Sight>,
+    replacement: Option<Sight>,
+    verdict: Verdict,
+}
+
+/// What to do next with one member.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Verify,
+    Repair(Repair),
+    Rest(Rest),
+}
+
+fn decide(marker: &Marker, observed: &Observed) -> Next {
+    let Observed {
+        original,
+        replacement,
+        verdict,
+    } = observed.clone();
+    let observed = ObservedOfAll {
+        members: vec![Pair {
+            original,
+            replacement,
+        }],
+        verdict,
+    };
+    match decide_all(std::slice::from_ref(marker), &observed) {
+        NextOfAll::Verify => Next::Verify,
+        NextOfAll::Repair(at, repair) => {
+            assert_eq!(at, 0, "{repair:?}");
+            Next::Repair(repair)
+        }
+        NextOfAll::Rest(rest) => Next::Rest(rest),
+    }
+}
 
 const NAME: &str = "web";
 
@@ -42,6 +83,7 @@ fn marker(run_state: RunState) -> Marker {
         pinned: Vec::new(),
         restart_policy: Some(RestartPolicy::named("always")),
         generations: Vec::new(),
+        companions: Vec::new(),
     }
 }
 
@@ -157,7 +199,7 @@ fn repaired(marker: &Marker, mut observed: Observed, repair: Repair) -> Observed
     match repair {
         Repair::RemoveReplacement | Repair::Commit => *slot = None,
         Repair::UnnameReplacement => sight.name = marker.new_name(),
-        Repair::Unpark => NAME.clone_into(&mut sight.name),
+        Repair::Unpark => sight.name.clone_from(&marker.original.name),
         _ if is_half_removed => {}
         Repair::DisarmReplacement => sight.restart_policy = RestartPolicy::named("no"),
         Repair::Rearm => sight.restart_policy = marker.original.restart_policy.clone(),

@@ -1,8 +1,8 @@
 //! The body of a create, as the words of a transcript say it.
 //!
 //! The options are the docker CLI's: `--restart`, `--rm`, `-v`, `--mount`, `--network`, `--label`,
-//! `-e`, `--entrypoint`, `--link`, `--ipc`, `--stop-timeout`; `--volume PATH` is an entry of `Volumes`,
-//! `--image` names another image, and `--network` may be given twice.
+//! `-e`, `--entrypoint`, `--link`, `--ipc`, `--pid`, `--stop-timeout`; `--volume PATH` is an entry of
+//! `Volumes`, `--image` names another image, `--link-id` links by ID, and `--network` may be given twice.
 
 use refit::engine::RestartPolicy;
 use serde_json::{Value, json};
@@ -44,7 +44,13 @@ pub fn body(words: &[&str], meaning: &dyn Words) -> Value {
             "-v" => push(&mut host["Binds"], json!(bind(value(), meaning))),
             "--mount" => push(&mut host["Mounts"], mount(value(), meaning)),
             "--link" => push(&mut host["Links"], json!(meaning.named(value()))),
+            "--link-id" => {
+                let (name, alias) = value().split_once(':').expect("a link");
+                let link = format!("{}:{alias}", meaning.reference(name));
+                push(&mut host["Links"], json!(link));
+            }
             "--ipc" => host["IpcMode"] = json!(mode(value(), meaning)),
+            "--pid" => host["PidMode"] = json!(mode(value(), meaning)),
             "--network" => {
                 let mode = mode(value(), meaning);
                 if endpoints == json!({}) {

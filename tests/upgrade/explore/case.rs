@@ -34,6 +34,16 @@ pub enum Activity {
     NeverStarted,
 }
 
+impl Activity {
+    fn run_state(self) -> RunState {
+        match self {
+            Self::Running | Self::Restarting => RunState::Running,
+            Self::Paused => RunState::Paused,
+            Self::Stopped | Self::NeverStarted => RunState::Stopped,
+        }
+    }
+}
+
 /// What the replacement does once it is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replacement {
@@ -49,10 +59,33 @@ pub enum Replacement {
 pub enum Obstacle {
     /// The engine deletes it when it stops.
     AutoRemove,
-    /// Another container joins its name space of this kind: `NetworkMode`, `IpcMode`, `PidMode`.
-    Joined(&'static str),
-    /// Another container links to it.
-    Linked,
+    /// Another container runs that joins its network, and it does not.
+    Survived,
+}
+
+/// Who depends on the original.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Companions {
+    Nobody,
+    /// One that joins its name space of this kind (`NetworkMode`, `IpcMode`, `PidMode`), or links to it
+    /// (`Links`).
+    One(&'static str, Activity),
+    /// One that joins its network, and one that joins the processes of that.
+    Nested,
+}
+
+impl Companions {
+    /// Their names, on whom they depend how, and what they do.
+    fn all(self) -> Vec<(&'static str, &'static str, &'static str, Activity)> {
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::One(how, activity) => vec![("second", "web", how, activity)],
+            Self::Nested => vec![
+                ("second", "web", "NetworkMode", Activity::Running),
+                ("third", "second", "PidMode", Activity::Running),
+            ],
+        }
+    }
 }
 
 /// An upgrade of one container.
@@ -63,6 +96,7 @@ pub struct Case {
     pub policy: &'static str,
     pub replacement: Replacement,
     pub obstacle: Option<Obstacle>,
+    pub companions: Companions,
 }
 
 /// A case that was run to rest.
@@ -93,9 +127,10 @@ impl Trial {
         matches!(&self.answer, Some((Err(failure), _)) if failure.cause == Cause::Conflict)
     }
 
-    /// The original as it was.
-    pub fn original(&self) -> &Container {
-        self.before.find("web").expect("the original")
+    /// The originals as they were, the leader's first.
+    pub fn originals(&self) -> impl Iterator<Item = &Container> {
+        let names = ["web", "second", "third"].into_iter();
+        names.filter_map(|name| self.before.find(name))
     }
 }
 
@@ -107,11 +142,14 @@ impl Case {
 
     /// What the container should do in the end.
     pub fn run_state(self) -> RunState {
-        match self.activity {
-            Activity::Running | Activity::Restarting => RunState::Running,
-            Activity::Paused => RunState::Paused,
-            Activity::Stopped | Activity::NeverStarted => RunState::Stopped,
-        }
+        self.activity.run_state()
+    }
+
+    /// What the member of this name should do in the end.
+    pub fn run_state_of(self, name: &str) -> RunState {
+        let companions = self.companions.all();
+        let companion = companions.iter().find(|(companion, ..)| *companion == name);
+        companion.map_or(self.run_state(), |(.., activity)| activity.run_state())
     }
 
     /// Runs the upgrade with these faults, each at the call of its number, and whatever recovers
@@ -233,19 +271,19 @@ impl Case {
         }
         let neighbour = json!({ "Image": "web:1", "HostConfig": { "NetworkMode": "app" } });
         engine.run("neighbour", &neighbour);
-        let dependent = match self.obstacle {
-            Some(Obstacle::Joined(name_space)) => Some(json!({ name_space: "container:web" })),
-            Some(Obstacle::Linked) => Some(json!({ "Links": ["web:db"] })),
-            Some(Obstacle::AutoRemove) | None => None,
-        };
-        if let Some(host) = dependent {
-            engine.make(
-                "dependent",
-                &json!({ "Image": "web:1", "HostConfig": host }),
-            );
+        for (name, of, how, activity) in self.companions.all() {
+            let host = match how {
+                "Links" => json!({ "Links": [format!("{of}:db")] }),
+                how => json!({ how: format!("container:{of}") }),
+            };
+            self.make_companion(engine, name, host, activity);
         }
         // Time enough for a crashing one to be between two of its runs.
         sleep(Duration::from_millis(500)).await;
+        if self.obstacle == Some(Obstacle::Survived) {
+            let host = json!({ "NetworkMode": "container:web" });
+            self.make_companion(engine, "second", host, Activity::Running);
+        }
         match self.activity {
             Activity::Paused => by_itself(&|world| world.pause(&id)),
             Activity::Stopped => by_itself(&|world| world.stop(&id, Duration::ZERO).map(drop)),
@@ -253,8 +291,24 @@ impl Case {
         }
         engine.world().changes();
     }
-}
 
+    fn make_companion(self, engine: &Simulated, name: &str, mut host: Value, activity: Activity) {
+        host["RestartPolicy"] = json!({ "Name": self.policy.split(':').next() });
+        let id = engine.make(name, &json!({ "Image": "web:1", "HostConfig": host }));
+        let begin = |world: &mut World| {
+            if activity != Activity::NeverStarted {
+                world.start(&id)?;
+            }
+            match activity {
+                Activity::Paused => world.pause(&id),
+                Activity::Stopped => world.stop(&id, Duration::ZERO).map(drop),
+                _ => Ok(()),
+            }
+        };
+        let mut world = engine.world();
+        world.by_itself(begin).expect("the companion is made so");
+    }
+}
 /// Asks for the original back, and does not wait for it; whether it comes.
 async fn ask_back(upgrades: &Upgrades, before: &World) -> bool {
     let id = &before.find("web").expect("the original").id;

@@ -49,12 +49,46 @@ pub fn problems(case: Case, trial: &Trial) -> Vec<String> {
         .difference(&trial.world.volumes)
         .count();
     expect(lost == 0, format!("{lost} volumes are lost"));
-    let judge = Judge { case, trial };
-    problems.extend(if trial.world.done_by_people.is_empty() {
-        judge.without_people()
-    } else {
-        judge.with_people()
-    });
+    let is_alone = trial.originals().count() == 1;
+    for was in trial.originals() {
+        let judge = Judge { case, trial, was };
+        problems.extend(if trial.world.done_by_people.is_empty() {
+            judge.without_people()
+        } else if is_alone {
+            judge.with_people()
+        } else {
+            // Whose doing the others follow is nobody's to say.
+            Vec::new()
+        });
+    }
+    if trial.world.done_by_people.is_empty() {
+        problems.extend(torn(trial));
+    }
+    problems
+}
+
+/// Which members went another way than the leader, or depend on what is not there.
+fn torn(trial: &Trial) -> Vec<String> {
+    let world = &trial.world;
+    let is_back: Vec<bool> = trial
+        .originals()
+        .map(|was| world.find(&was.id).is_some())
+        .collect();
+    let mut problems = Vec::new();
+    if is_back.iter().any(|back| *back != is_back[0]) {
+        problems.push(format!(
+            "some originals are back and some are not: {is_back:?}"
+        ));
+    }
+    for member in trial.originals().flat_map(|was| world.lineage(&was.id)) {
+        let joined = member.joined().map(|(_, id)| id);
+        let linked = member.links.iter().map(|(id, _)| id.as_str());
+        for id in joined.chain(linked) {
+            if world.find(id).is_none() {
+                problems.push(format!("{} depends on what is gone", member.name));
+            }
+        }
+    }
     problems
 }
 
@@ -75,6 +109,8 @@ fn touched(trial: &Trial) -> Vec<String> {
 struct Judge<'a> {
     case: Case,
     trial: &'a Trial,
+    /// The original of the member that is judged.
+    was: &'a Container,
 }
 
 impl Judge<'_> {
@@ -87,7 +123,7 @@ impl Judge<'_> {
 
     /// Whether a container stands as the original did: name, policy, run state, volumes, address.
     fn stands(&self, world: &World, container: &Container) -> Vec<String> {
-        let was = self.trial.original();
+        let was = self.was;
         let mut problems = Vec::new();
         if container.name != was.name && !self.is_renamed_in_time() {
             problems.push(format!("the name is {}", container.name));
@@ -97,7 +133,7 @@ impl Judge<'_> {
         }
         let is = RunState::of(container.status);
         let is_excused = world.excused.contains(&(was.lineage.clone(), is));
-        if is != self.case.run_state() && !is_excused {
+        if is != self.case.run_state_of(&was.name) && !is_excused {
             problems.push(format!("the run state is {:?}", container.status));
         }
         for mount in &was.mounts {
@@ -112,9 +148,12 @@ impl Judge<'_> {
             && was.has_process()
             && container.has_process()
         {
-            let address = |c: &Container| c.endpoints["app"]["IPAddress"].clone();
+            let address = |c: &Container| {
+                let first = c.endpoints.values().next();
+                first.map(|endpoint| endpoint["IPAddress"].clone())
+            };
             if address(container) != address(was) {
-                problems.push(format!("the address is {}", address(container)));
+                problems.push(format!("the address is {:?}", address(container)));
             }
         }
         problems
@@ -123,7 +162,7 @@ impl Judge<'_> {
     /// At rest, the lineage is one container that stands as the original did, and nothing of ours
     /// is left over.
     fn rested(&self, world: &World) -> Vec<String> {
-        let was = self.trial.original();
+        let was = self.was;
         let members: Vec<&Container> = world.lineage(&was.id).collect();
         let [member] = members.as_slice() else {
             let names = members.iter().map(|member| member.name.as_str());
@@ -170,7 +209,7 @@ impl Judge<'_> {
     }
 
     fn original<'w>(&self, world: &'w World) -> Option<&'w Container> {
-        world.find(&self.trial.original().id)
+        world.find(&self.was.id)
     }
 
     /// Whether what the caller was told was true when it was told.
@@ -181,7 +220,10 @@ impl Judge<'_> {
         match answer {
             Ok(Ending::Planned(_)) => vec!["it was told a plan".to_owned()],
             Ok(Ending::Upgraded(outcome)) => {
-                let Some(current) = world.find(&outcome.current.id) else {
+                let mut companions = outcome.companions.iter();
+                let companion = companions.find(|companion| companion.previous == self.was.id);
+                let id = companion.map_or(&outcome.current.id, |companion| &companion.id);
+                let Some(current) = world.find(id).filter(|c| c.lineage == self.was.id) else {
                     return vec!["it was told of a container that is not there".to_owned()];
                 };
                 let mut problems = self.rested(world);
@@ -189,7 +231,7 @@ impl Judge<'_> {
                     problems.push("it was told of an upgrade that is none".to_owned());
                 }
                 let runs = current.status == Status::Running;
-                if outcome.running != runs && world.excused.is_empty() {
+                if companion.is_none() && outcome.running != runs && world.excused.is_empty() {
                     problems.push(format!("it was told running: {}", outcome.running));
                 }
                 problems
@@ -265,7 +307,7 @@ impl Judge<'_> {
     /// Nothing is done any more to what a person renamed, and a replacement that is good runs.
     fn renamed(&self, at: usize, whom: Whom) -> Vec<String> {
         let world = &self.trial.world;
-        let original = &self.trial.original().id;
+        let original = &self.was.id;
         let mut problems = Vec::new();
         // The forward steps give their names to what had been looked at before, whatever it is
         // called by then; afterwards, only what could not be seen is overlooked.
@@ -294,7 +336,7 @@ impl Judge<'_> {
         let world = &self.trial.world;
         let is_committed = self.original(world).is_none();
         if is_committed {
-            let left = world.lineage(&self.trial.original().id).count();
+            let left = world.lineage(&self.was.id).count();
             return (left > 0)
                 .then(|| "something came back".to_owned())
                 .into_iter()
@@ -307,7 +349,7 @@ impl Judge<'_> {
     fn original_removed(&self, at: usize) -> Vec<String> {
         let world = &self.trial.world;
         let mut problems = self.claims(at);
-        for member in world.lineage(&self.trial.original().id) {
+        for member in world.lineage(&self.was.id) {
             if !["web", "web.refit-new"].contains(&member.name.as_str()) {
                 problems.push(format!("{} is left", member.name));
             }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use refit::engine::{EngineError, Exit, RestartPolicy, Result, Status};
+use refit::{
+    engine::{EngineError, Exit, RestartPolicy, Result, Status},
+    plan::MARKER_LABEL,
+};
 use serde_json::{Map, Value, json};
 
 use super::{refused, text};
@@ -139,6 +142,13 @@ impl Container {
         matches!(self.status, Status::Running | Status::Paused)
     }
 
+    /// Which namespaces it joins, with the IDs of the containers that they are of.
+    pub fn joined(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let modes = ["/NetworkMode", "/IpcMode", "/PidMode"];
+        let joined = |mode| Some((mode, text(&self.host, mode).strip_prefix("container:")?));
+        modes.into_iter().filter_map(joined)
+    }
+
     /// Whether the engine deletes it when it ends.
     pub fn is_auto_removed(&self) -> bool {
         self.host["AutoRemove"] == true
@@ -146,9 +156,13 @@ impl Container {
 
     /// Whether it bears Refit's label.
     pub fn has_marker(&self) -> bool {
-        self.config["Labels"]
-            .get(refit::plan::MARKER_LABEL)
-            .is_some()
+        self.config["Labels"].get(MARKER_LABEL).is_some()
+    }
+
+    /// What Refit's label says; null where there is none.
+    pub fn marker(&self) -> Value {
+        let marker = self.config["Labels"][MARKER_LABEL].as_str();
+        serde_json::from_str(marker.unwrap_or_default()).unwrap_or_default()
     }
 
     fn program(&self) -> Program {

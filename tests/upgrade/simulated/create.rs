@@ -1,9 +1,6 @@
 //! What create makes of a body: the image's configuration beneath it, mounts, endpoints.
 
-use refit::{
-    engine::{Created, Result},
-    plan::MARKER_LABEL,
-};
+use refit::engine::{Created, Result};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -51,9 +48,7 @@ impl World {
 
     /// The container that `created` descends from, as its marker says.
     fn descent(&self, created: &Container) -> String {
-        let marker = text(&created.config["Labels"], &format!("/{MARKER_LABEL}"));
-        let marker: Value = serde_json::from_str(marker).unwrap_or_default();
-        let replaced = self.position(text(&marker, "/Original/Id"));
+        let replaced = self.position(text(&created.marker(), "/Original/Id"));
         let of = replaced.map_or(created, |at| &self.containers[at]);
         of.lineage.clone()
     }

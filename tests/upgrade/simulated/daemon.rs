@@ -7,6 +7,7 @@ use refit::{engine::Status, upgrade::marker::RunState};
 use super::{
     container::{Container, Due},
     fault::Death,
+    text,
     world::World,
 };
 
@@ -43,8 +44,11 @@ impl World {
         if let Due::Exit(code) = due {
             self.end(at, code);
         } else {
-            // It is restarted even where its policy was changed meanwhile; the next end counts.
-            self.begin(at).expect("it was started before");
+            // It is restarted even where its policy was changed meanwhile; the next end counts. What
+            // cannot be started, because who it depends on is gone, stays down.
+            if self.begin(at).is_err() {
+                self.containers[at].status = Status::Exited;
+            }
         }
     }
 
@@ -53,6 +57,16 @@ impl World {
         let now = self.now;
         let container = &mut self.containers[at];
         container.end(code);
+        let processes = format!("container:{}", container.id);
+        let is_inside = |c: &Container| c.has_process() && c.host["PidMode"] == processes.as_str();
+        let inside: Vec<usize> = (0..self.containers.len())
+            .filter(|at| is_inside(&self.containers[*at]))
+            .collect();
+        // The kernel ends them with the first process of their namespace.
+        for inside in inside {
+            self.containers[inside].due = Some((now, Due::Exit(137)));
+        }
+        let container = &mut self.containers[at];
         if container.is_auto_removed() {
             self.delete(at, true);
         } else if !container.is_stopped_by_hand && container.should_restart() {
@@ -98,6 +112,13 @@ impl World {
         self.excuse();
     }
 
+    /// Whether it is the replacement of a companion whose leader is committed.
+    fn is_committed_with_leader(&self, container: &Container) -> bool {
+        let marker = container.marker();
+        let leader = text(&marker, "/Leader");
+        !leader.is_empty() && self.find(leader).is_none()
+    }
+
     /// What every container does, by ID.
     fn run_states(&self) -> Vec<(String, RunState)> {
         let states = self.containers.iter();
@@ -114,7 +135,8 @@ impl World {
             let Some(container) = self.find(id) else {
                 continue;
             };
-            let is_settled = self.lineage(&container.lineage).count() == 1;
+            let is_settled = self.lineage(&container.lineage).count() == 1
+                || self.is_committed_with_leader(container);
             let is = RunState::of(container.status);
             // Nor is it that its policy starts again what was stopped by hand, under its own name.
             let is_resurrected = is == RunState::Running && !container.name.contains(".refit-");

@@ -258,7 +258,7 @@ impl World {
     /// its lineage may run then.
     pub(super) fn begin(&mut self, at: usize) -> Result<()> {
         let now = self.now;
-        let joined = self.join_networks(at);
+        let joined = self.those_run(at).and_then(|()| self.join_networks(at));
         let begun = match joined {
             Ok(()) => self.containers[at].begin(now),
             Err(why) => Err(self.containers[at].fail(128, why)),
@@ -276,6 +276,26 @@ impl World {
         let violations: Vec<String> = second.map(violation).collect();
         self.violations.extend(violations);
         Ok(())
+    }
+
+    /// Whether those run that a container joins or links to; one that is paused counts.
+    fn those_run(&self, at: usize) -> Result<()> {
+        let container = &self.containers[at];
+        let runs = |id: &str| self.find(id).is_some_and(Container::has_process);
+        for (mode, joined) in container.joined() {
+            if !runs(joined) {
+                let status = if mode == "/PidMode" { 500 } else { 409 };
+                let message = format!("cannot join {mode} of a non running container: {joined}");
+                return Err(refused(status, message));
+            }
+        }
+        match container.links.iter().find(|(id, _)| !runs(id)) {
+            Some((id, _)) => Err(refused(
+                500,
+                format!("cannot link to a non running container: {id}"),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// A client's SIGKILL.

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::{
     companions,
-    look::{existing, labelled, observe},
-    marker::{self, Generation, Marker},
+    identity::Identities,
+    look::{existing, observe},
+    marker::{self, Marker},
     outcome::{Cause, Failure, Step},
     own,
 };
@@ -20,28 +21,19 @@ use crate::{
 ///
 /// # Errors
 /// [`Failure`]: no such container.
-pub(super) async fn resolve(engine: &dyn Engine, reference: &str) -> Result<Container, Failure> {
-    match observe(engine, reference).await {
-        Ok(container) => return Ok(container),
-        Err(error) if error.is_not_found() => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let mut matching = Vec::new();
-    for container in labelled(engine).await.map_err(failed)?.containers {
-        let is_generation =
-            |generation: &Generation| reference.len() >= 12 && generation.id.starts_with(reference);
-        if Generation::before(&container).iter().any(is_generation) {
-            matching.push(container);
-        }
-    }
-    match matching.pop() {
-        Some(container) if matching.is_empty() => Ok(container),
-        _ => Err(Failure::untouched(
-            Cause::NotFound,
-            Step::Lock,
-            format!("No such container: {reference}"),
-        )),
-    }
+pub(super) async fn resolve(
+    engine: &dyn Engine,
+    identities: &Identities,
+    reference: &str,
+) -> Result<Container, Failure> {
+    let found = match existing(engine, reference).await {
+        Ok(None) => identities.current(engine, reference).await,
+        found => found,
+    };
+    found.map_err(failed)?.ok_or_else(|| {
+        let message = format!("No such container: {reference}");
+        Failure::untouched(Cause::NotFound, Step::Lock, message)
+    })
 }
 
 /// The container of this ID and its companions, the container first, if they may be upgraded.

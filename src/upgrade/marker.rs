@@ -32,8 +32,11 @@ const ENDLESS_STOP: Duration = Duration::from_secs(60 * 60);
 /// and to verification.
 const MARGIN: Duration = Duration::from_secs(30 * 60);
 
-/// How many earlier generations a marker remembers.
+/// How many earlier generations a marker remembers, with their images.
 const GENERATIONS: usize = 10;
+
+/// Of how many further ones it remembers the ID: they make a label of 70 KB.
+const OLDER: usize = 1000;
 
 /// What the label says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +71,10 @@ pub struct Marker {
     /// The containers that bore the name before the original, the latest first.
     #[serde(default)]
     pub generations: Vec<Generation>,
+    /// The IDs of those before, the latest first. They stay valid, though nobody asks any more which
+    /// image they had. Earlier markers do not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub older: Vec<String>,
     /// On the leader's replacement, the further members: those that depend on others come after
     /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,6 +151,7 @@ impl Marker {
     /// The marker of a transaction that is about to carry out `plan` on `original`, its leader.
     #[must_use]
     pub fn new(transaction: &str, original: &Container, request: &Request, plan: &Plan) -> Self {
+        let (generations, older) = lineage(original);
         let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
         let leader = Self {
             transaction: transaction.to_owned(),
@@ -156,7 +164,8 @@ impl Marker {
             healthy_deadline: nanoseconds(healthy_deadline),
             pinned: pinned(original, plan),
             restart_policy: restart_policy(plan),
-            generations: Generation::before(original),
+            generations,
+            older,
             companions: Vec::new(),
         };
         leader.allowing(leader.slow())
@@ -165,6 +174,7 @@ impl Marker {
     /// The marker of a companion of this leader, whose replacement is as `plan` says.
     #[must_use]
     pub fn of_companion(&self, original: &Container, request: &Request, plan: &Plan) -> Self {
+        let (generations, older) = lineage(original);
         let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
         Self {
             original: Original::of(original),
@@ -172,7 +182,8 @@ impl Marker {
             healthy_deadline: nanoseconds(healthy_deadline),
             pinned: pinned(original, plan),
             restart_policy: restart_policy(plan),
-            generations: Generation::before(original),
+            generations,
+            older,
             companions: Vec::new(),
             ..self.clone()
         }
@@ -204,6 +215,7 @@ impl Marker {
             restart_policy: Some(companion.original.restart_policy.clone()),
             pinned: Vec::new(),
             generations: Vec::new(),
+            older: Vec::new(),
             companions: Vec::new(),
             ..self.clone()
         });
@@ -228,6 +240,37 @@ impl Marker {
             deadline: self.deadline + further.as_secs(),
             ..self.clone()
         }
+    }
+
+    /// The generations before the container that bears it, and the IDs of those before them.
+    fn into_lineage(self) -> (Vec<Generation>, Vec<String>) {
+        let Original {
+            id,
+            image,
+            image_id,
+            ..
+        } = self.original;
+        let mut generations = vec![Generation {
+            id,
+            image,
+            image_id,
+        }];
+        generations.extend(self.generations);
+        let forgotten = generations.split_off(generations.len().min(GENERATIONS));
+        let forgotten = forgotten.into_iter().map(|generation| generation.id);
+        (
+            generations,
+            forgotten.chain(self.older).take(OLDER).collect(),
+        )
+    }
+
+    /// The IDs that the container which bears it had before, the latest first.
+    pub fn earlier(&self) -> impl Iterator<Item = &str> {
+        let generations = self.generations.iter().map(|generation| &generation.id);
+        std::iter::once(&self.original.id)
+            .chain(generations)
+            .chain(&self.older)
+            .map(String::as_str)
     }
 
     /// The marker on a container, if it bears one that can be read.
@@ -309,22 +352,11 @@ impl Original {
 }
 
 impl Generation {
-    /// The generations before a container that replaces `original`: the original itself last
-    /// come, and those that the original's own marker remembers.
+    /// The generations before a container, the latest first.
     #[must_use]
-    pub fn before(original: &Container) -> Vec<Self> {
-        let Some(marker) = Marker::of(original) else {
-            return Vec::new();
-        };
-        let previous = Self {
-            id: marker.original.id,
-            image: marker.original.image,
-            image_id: marker.original.image_id,
-        };
-        std::iter::once(previous)
-            .chain(marker.generations)
-            .take(GENERATIONS)
-            .collect()
+    pub fn before(container: &Container) -> Vec<Self> {
+        let (generations, _) = lineage(container);
+        generations
     }
 
     /// It, as the caller is told of a container.
@@ -374,6 +406,12 @@ fn stop_timeout(original: &Container) -> i32 {
     own.unwrap_or(10)
 }
 
+/// The generations before a container that is replaced now, and the IDs of those before them.
+fn lineage(original: &Container) -> (Vec<Generation>, Vec<String>) {
+    let marker = Marker::of(original);
+    marker.map(Marker::into_lineage).unwrap_or_default()
+}
+
 /// The container ports that this plan or an earlier upgrade pinned.
 fn pinned(original: &Container, plan: &Plan) -> Vec<String> {
     let earlier = Marker::of(original).map_or_else(Vec::new, |marker| marker.pinned);
@@ -395,3 +433,37 @@ fn now() -> Duration {
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+impl Marker {
+    /// The marker of a replacement of `original`.
+    pub(super) fn after(original: &Container) -> Self {
+        let request = Request {
+            patch: crate::plan::Object::new(),
+            pull: super::Pull::Never,
+            platform: None,
+            renew_volumes: false,
+            stop: crate::engine::StopOptions::default(),
+            force: false,
+            dry_run: false,
+            registry_auth: None,
+            monitor: Request::DEFAULT_MONITOR,
+            healthy_deadline: None,
+        };
+        let plan = Plan {
+            create: Value::Null,
+            connect: Vec::new(),
+            networks: Vec::new(),
+            pinned: Vec::new(),
+            healthy_deadline: Duration::ZERO,
+            changed: true,
+            diff: Vec::new(),
+            warnings: Vec::new(),
+            unmet: Vec::new(),
+        };
+        Self::new("one", original, &request, &plan)
+    }
+}
+
+#[cfg(test)]
+mod tests;

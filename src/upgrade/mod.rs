@@ -12,6 +12,7 @@
 //! | `verify`, `fault`, `words` | whether the replacement runs as it should; how it failed, in words |
 //! | `setback`, `reconcile`, [`decide`], `look` | backward: observe, decide, repair, observe again |
 //! | `recover`, [`owner`] | what another process left unfinished, or is working on |
+//! | `identity` | which container the ID of an earlier generation means |
 //! | `running`, `locks`, `status` | what others see of a transaction under way, and are kept from |
 //! | [`marker`] | the journal |
 //! | `outcome`, `answer`, `reach` | what the caller is told |
@@ -22,6 +23,7 @@ mod clash;
 mod companions;
 pub mod decide;
 mod fault;
+mod identity;
 mod image;
 mod locks;
 mod look;
@@ -50,6 +52,7 @@ use uuid::Uuid;
 
 use self::{running::Running, status::Failures, transaction::Transaction};
 use crate::engine::{Container, Engine};
+pub use identity::Identities;
 pub use locks::{Isolation, Underway};
 pub use outcome::{
     Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Recreated, Request,
@@ -76,6 +79,8 @@ struct Shared {
     engine: Arc<dyn Engine>,
     /// The containers that are being worked on, and that others are kept from.
     isolation: Isolation,
+    /// What stands for the containers that were upgraded.
+    identities: Identities,
     /// How upgrades of containers failed that were not upgraded since.
     failures: Failures,
     /// The running transactions: a server that ends waits for them.
@@ -103,6 +108,7 @@ impl Upgrades {
             shared: Arc::new(Shared {
                 engine,
                 isolation: Isolation::default(),
+                identities: Identities::default(),
                 failures: Failures::default(),
                 transactions: TaskTracker::new(),
                 recovered: Mutex::new(false),
@@ -160,13 +166,14 @@ impl Shared {
         let locks = &self.isolation.0;
         locks.refuse(reference)?;
         let Container { id, name, .. } =
-            admission::resolve(self.engine.as_ref(), reference).await?;
+            admission::resolve(self.engine.as_ref(), &self.identities, reference).await?;
         let transaction = Uuid::new_v4().to_string();
         let running = Running::new(&transaction, &name, Direction::Forward);
         let lock = locks.lock(&id, running)?;
         let transaction = Transaction {
             engine: self.engine.as_ref(),
             request,
+            identities: &self.identities,
             lock: &lock,
             progress,
         };

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use super::{
     decide::{Next, Observed, Pair, Repair, Rest, Sight, Verdict, decide},
+    identity::{Identities, Succession},
     look::existing,
     marker::{Marker, Original, RunState},
     verify, words,
@@ -43,6 +44,8 @@ pub(super) struct Stuck {
 /// One transaction's containers, with what is known of them.
 pub(super) struct Reconciler<'a> {
     engine: &'a dyn Engine,
+    /// Is told what stands for an original from the commit on.
+    identities: &'a Identities,
     /// Those of the members, the leader's first.
     markers: Vec<Marker>,
     /// Each member's replacement, where its ID is known; else it is looked for under its first name.
@@ -58,12 +61,14 @@ impl<'a> Reconciler<'a> {
     /// markers, and their replacements' IDs.
     pub fn new(
         engine: &'a dyn Engine,
+        identities: &'a Identities,
         markers: Vec<Marker>,
         replacements: Vec<Option<String>>,
         verdict: Verdict,
     ) -> Self {
         Self {
             engine,
+            identities,
             markers,
             replacements,
             verdict,
@@ -95,10 +100,18 @@ impl<'a> Reconciler<'a> {
         let mut touched = false;
         let mut last: Option<(usize, Repair, Observed)> = None;
         let mut tries = 0;
+        let mut successions = Vec::new();
         for _ in 0..REPAIRS * self.markers.len() {
             let observed = self.observe().await?;
             let (at, repair) = match decide(&self.markers, &observed) {
-                Next::Rest(rest) => return Ok(Settled { rest, touched }),
+                Next::Rest(rest) => {
+                    if rest == Rest::Committed {
+                        let all = (0..self.markers.len()).filter_map(|at| self.succeed(at));
+                        successions.extend(all);
+                        successions.into_iter().for_each(Succession::stands);
+                    }
+                    return Ok(Settled { rest, touched });
+                }
                 Next::Verify => {
                     self.verdict = self.verify().await;
                     continue;
@@ -119,6 +132,9 @@ impl<'a> Reconciler<'a> {
             if repair == Repair::StartOriginal && at == 0 {
                 // Whatever stop there was has ended: it is the leader's that comes last.
                 self.stop_until = None;
+            }
+            if repair == Repair::Commit {
+                successions.extend(self.succeed(at));
             }
             touched |= repair != Repair::RemoveReplacement;
             let Original { name, .. } = &self.markers[at].original;
@@ -152,6 +168,12 @@ impl<'a> Reconciler<'a> {
             doing: "reconcile".to_owned(),
             error,
         })
+    }
+
+    /// The replacement of the member at this place begins to stand for its original.
+    fn succeed(&self, at: usize) -> Option<Succession> {
+        let replacement = self.replacements[at].as_deref()?;
+        Some(self.identities.succeed(&self.markers[at], replacement))
     }
 
     /// Waits out a stop of the running originals that may be under way, before the markers go, and before

@@ -183,6 +183,7 @@ impl Shared {
         // Before the replacements: one is made before its original is parked.
         let summaries = engine.list_containers().await?;
         let Labelled { containers, unseen } = look::labelled(engine).await?;
+        self.identities.learn(&containers, &summaries);
         let mut orphans = orphans(&summaries, &containers);
         orphans.retain(|name| unseen.is_empty() && self.isolation.0.find(name).is_none());
         let recoveries: Vec<Option<Recovery>> = stream::iter(0..containers.len())
@@ -228,6 +229,7 @@ impl Shared {
             .collect();
         let mut reconciler = Reconciler::new(
             engine,
+            &self.identities,
             members.clone(),
             replacements.clone(),
             Verdict::Pending,

@@ -5,6 +5,7 @@ use tracing::info;
 use super::{
     decide::{Rest, Verdict},
     fault::Fault,
+    identity::Identities,
     look::observe,
     marker::{Marker, RunState},
     members::Member,
@@ -84,6 +85,7 @@ impl Setback {
 /// comes first.
 pub(super) struct Attempt<'a> {
     pub engine: &'a dyn Engine,
+    pub identities: &'a Identities,
     pub members: Vec<Member>,
 }
 
@@ -220,6 +222,7 @@ impl Attempt<'_> {
         let replacements = self.members.iter().map(|member| member.replacement.clone());
         Reconciler::new(
             self.engine,
+            self.identities,
             markers.collect(),
             replacements.collect(),
             verdict,

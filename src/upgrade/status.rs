@@ -173,7 +173,7 @@ impl Upgrades {
         }
         let engine = shared.engine.as_ref();
         let failed = |error: EngineError| Failure::of_engine(Step::Lock, &error);
-        let container = admission::resolve(engine, reference).await?;
+        let container = admission::resolve(engine, &shared.identities, reference).await?;
         let id = container.id.clone();
         if let Some(running) = shared.isolation.0.of(&id) {
             return Ok(Report::running(&running));
@@ -221,7 +221,8 @@ impl Upgrades {
         let shared = &self.shared;
         let mut running = shared.isolation.0.of(reference);
         if running.is_none() {
-            let container = admission::resolve(shared.engine.as_ref(), reference).await?;
+            let engine = shared.engine.as_ref();
+            let container = admission::resolve(engine, &shared.identities, reference).await?;
             running = shared.isolation.0.of(&container.id);
         }
         let running = running.ok_or_else(|| {

@@ -13,6 +13,7 @@ use super::{
     Progress, admission, answer,
     decide::{Rest, Verdict},
     fault::Fault,
+    identity::Identities,
     image,
     locks::Lock,
     look::{networks, observe},
@@ -33,6 +34,8 @@ use crate::{
 pub(super) struct Transaction<'a> {
     pub engine: &'a dyn Engine,
     pub request: &'a Request,
+    /// Is told what stands for the original from the commit on.
+    pub identities: &'a Identities,
     /// Is to be of every name and ID that the container has meanwhile.
     pub lock: &'a Lock<'a>,
     /// Told of each step, and of the pull's lines.
@@ -86,6 +89,7 @@ impl Transaction<'_> {
         }
         let mut attempt = Attempt {
             engine: self.engine,
+            identities: self.identities,
             members,
         };
         let created = self.create(&mut attempt).await?;

@@ -3,6 +3,7 @@
 mod behaviours;
 mod explore;
 mod faults;
+mod identity;
 mod recovery;
 mod simulated;
 mod verify;

@@ -83,6 +83,7 @@ fn marker(run_state: RunState) -> Marker {
         pinned: Vec::new(),
         restart_policy: Some(RestartPolicy::named("always")),
         generations: Vec::new(),
+        older: Vec::new(),
         companions: Vec::new(),
     }
 }

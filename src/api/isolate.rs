@@ -77,7 +77,7 @@ pub fn judge_body(isolation: &Isolation, body: &[u8]) -> Option<Underway> {
 }
 
 /// A path without its version, as the engine's routes take one (`/v{version:[0-9.]+}`).
-fn unversioned(path: &str) -> &str {
+pub(super) fn unversioned(path: &str) -> &str {
     let rest = path.strip_prefix("/v").unwrap_or_default();
     let (version, _) = rest.split_once('/').unwrap_or_default();
     let is_version = !version.is_empty()

@@ -1,12 +1,13 @@
 //! Our endpoint on the wire: request, response, progress, errors.
 
 pub mod isolate;
+pub(crate) mod refer;
 mod reply;
 mod request;
 mod route;
 mod signal;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
@@ -24,10 +25,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use self::{
+    refer::Identified,
     reply::{Mistake, Reply},
     request::Call,
 };
-use crate::upgrade::{Cause, Ending, Failure, Isolation, Progress, Rollback, Run, Step, Upgrades};
+use crate::upgrade::{
+    Cause, Ending, Failure, Identities, Isolation, Progress, Rollback, Run, Step, Upgrades,
+};
 pub use route::owns;
 
 /// The largest body of a request. A patch is a few kilobytes.
@@ -86,9 +90,10 @@ impl Api {
         }
         let call = match method {
             Method::GET | Method::DELETE => request::read_reference(target).map(Ask::Reference),
-            _ => read(target, request)
-                .await
-                .map(|call| Ask::Upgrade(Box::new(call))),
+            _ => {
+                let call = self.read(target, request).await;
+                call.map(|call| Ask::Upgrade(Box::new(call)))
+            }
         };
         Ok(match call {
             Ok(Ask::Upgrade(call)) => self.upgrade(*call).await,
@@ -121,6 +126,28 @@ impl Api {
         self.upgrades.isolation()
     }
 
+    /// Which containers had other IDs before.
+    #[must_use]
+    pub fn identities(&self) -> Identities {
+        self.upgrades.identities()
+    }
+
+    /// What stands for earlier generations, of these references.
+    pub(crate) async fn identify(&self, references: BTreeSet<String>) -> Identified {
+        self.upgrades.identify(references).await
+    }
+
+    /// Reads the call of a request, whose patch may refer to earlier generations.
+    async fn read(&self, target: &str, request: Request<Incoming>) -> Result<Call, Mistake> {
+        let (head, body) = request.into_parts();
+        let body = collect(body).await?;
+        let places = refer::Body::Create.places(&body);
+        let references = refer::known(&places, &self.identities());
+        let identified = self.identify(references).await;
+        let replaced = refer::replace(&body, &places, &identified);
+        request::read(target, &head.headers, replaced.as_deref().unwrap_or(&body))
+    }
+
     async fn upgrade(&self, call: Call) -> Response<Body> {
         let mut run = self.upgrades.begin(call.reference, call.request);
         if call.stream {
@@ -138,11 +165,6 @@ enum Ask {
     Upgrade(Box<Call>),
     /// About the upgrade of the container of this name or ID.
     Reference(String),
-}
-
-async fn read(target: &str, request: Request<Incoming>) -> Result<Call, Mistake> {
-    let (head, body) = request.into_parts();
-    request::read(target, &head.headers, &collect(body).await?)
 }
 
 async fn collect(body: Incoming) -> Result<Bytes, Mistake> {

@@ -2,9 +2,10 @@
 //!
 //! Invariants: each direction moves whatever the other does, so neither can hold the other up;
 //! each keeps at most one read's worth of bytes that its receiver doesn't take (and the one head
-//! that isn't complete), and reads no more before they are gone.
+//! that isn't complete, or body that is looked at), and reads no more before they are gone.
 
 use std::{
+    collections::BTreeSet,
     io,
     task::{Context, Poll, ready},
 };
@@ -16,7 +17,7 @@ use super::{
     request::Requests,
     response::{Responses, Seen},
 };
-use crate::{engine::Stream, upgrade::Isolation};
+use crate::{api::refer::Identified, engine::Stream};
 
 /// How often one direction reads before the other, and other connections, have their turn.
 const ROUNDS: usize = 4;
@@ -53,6 +54,9 @@ struct Side {
 pub(super) enum Next {
     /// A connection to the engine.
     Dial,
+    /// To know what the next request calls by references that may be those of earlier generations.
+    /// The connection goes on meanwhile.
+    Identify,
     /// The next request is ours, and everything before it has been answered.
     Ours,
     /// The end: the client is gone, or both sides have said that they are done.
@@ -69,12 +73,12 @@ enum Progress {
 }
 
 impl Connection {
-    /// A connection whose requests are kept from what `isolation` says.
-    pub(super) fn new(client: Stream, isolation: Isolation) -> io::Result<Self> {
+    /// A connection whose requests are followed by `requests`.
+    pub(super) fn new(client: Stream, requests: Requests) -> io::Result<Self> {
         Ok(Self {
             client: Side::new(client)?,
             engine: None,
-            requests: Requests::new(isolation),
+            requests,
             responses: Responses::default(),
             inbox: BytesMut::new(),
             to_engine: BytesMut::new(),
@@ -86,6 +90,18 @@ impl Connection {
     pub(super) fn dialled(&mut self, engine: Stream) -> io::Result<()> {
         self.engine = Some(Side::new(engine)?);
         Ok(())
+    }
+
+    /// The references that are to be identified, as [`Next::Identify`] asks.
+    pub(super) fn take_references(&mut self) -> BTreeSet<String> {
+        self.requests.take_references().unwrap_or_default()
+    }
+
+    /// They were identified.
+    pub(super) fn identified(&mut self, identified: &Identified) {
+        if let Some(bytes) = self.requests.identified(&self.inbox, identified) {
+            self.inbox = bytes.as_slice().into();
+        }
     }
 
     /// Whether the request that the engine was to be dialled for is a `HEAD`.
@@ -115,6 +131,10 @@ impl Connection {
                 Poll::Ready(Progress::Done(next)) => return Poll::Ready(next),
                 Poll::Ready(Progress::Answered) => continue,
                 Poll::Pending => {}
+            }
+            if self.requests.is_unidentified() {
+                // A client that leaves meanwhile has still asked: the engine is to hear of it.
+                return Poll::Pending;
             }
             if requests.is_ready() {
                 // There may be more to read: its turn comes again after other tasks.
@@ -148,6 +168,13 @@ impl Connection {
                     return Poll::Ready(Some(Next::Dial));
                 };
                 ready!(engine.poll_flush(&mut self.to_engine, cx));
+            }
+            if self.requests.is_unidentified() {
+                return if self.requests.has_references() {
+                    Poll::Ready(Some(Next::Identify))
+                } else {
+                    Poll::Pending
+                };
             }
             if self.requests.is_ours() {
                 return if self.responses.all_answered() {

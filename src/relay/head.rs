@@ -53,7 +53,7 @@ pub(super) struct Asked {
 }
 
 /// What the relay has to know of a request.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Request {
     /// The length of the head, with blank lines before it.
     pub(super) len: usize,
@@ -65,6 +65,23 @@ pub(super) struct Request {
     pub(super) asked: Asked,
     /// Whether the client waits for the engine before it sends the body (`Expect`).
     pub(super) expects: bool,
+}
+
+impl Request {
+    /// Whether the body can be waited for: it has a length, and a small one, and its client does not
+    /// wait for the engine. Clients send those that are to be looked at so.
+    pub(super) fn can_be_held(&self, limit: u64) -> bool {
+        matches!(self.body, Body::Length(length) if length <= limit) && !self.expects
+    }
+
+    /// The body behind the head that `bytes` begin with, if it is whole.
+    pub(super) fn whole_body<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let Body::Length(length) = self.body else {
+            return None;
+        };
+        let body = bytes.get(self.len..)?;
+        body.get(..usize::try_from(length).ok()?)
+    }
 }
 
 /// Finds one head in bytes that keep growing, in linear time.

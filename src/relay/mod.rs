@@ -1,15 +1,17 @@
 //! Bytes through: find a request head, decide whose it is, copy, tunnel.
 //!
-//! The relay does not re-speak HTTP. Every byte of a client goes to the engine as it came, and
-//! every byte of the engine to the client, over one connection per client that is dialled when it
-//! is first needed; no pool, no replay, no idle limit. Only a request whose path is ours leaves
-//! the relay. To find it, the client's direction is *framed*; the engine's is *observed*.
+//! The relay does not re-speak HTTP. Every byte of a client goes to the engine as it came (but for the
+//! IDs that a container had before its upgrades), and every byte of the engine to the client, over one
+//! connection per client that is dialled when it is first needed; no pool, no replay, no idle limit.
+//! Only a request whose path is ours leaves the relay. To find it, the client's direction is *framed*;
+//! the engine's is *observed*.
 //!
 //! | module | job |
 //! |---|---|
 //! | `connection` | both directions of one connection: copy, hold, half-close, full close |
 //! | `request` | how far the client's bytes may go |
 //! | `response` | which requests are answered, which hijack is accepted |
+//! | `identify` | what a request calls by an ID that it had before |
 //! | `head`, `framing`, `hijack` | one head; where a body ends; which requests may hijack |
 //! | `io`, `lanes` | a socket that costs little while it idles; the threads that copy |
 //! | `dial`, `handover`, `close` | the engine, our endpoint, the end |
@@ -25,12 +27,19 @@ mod framing;
 mod handover;
 mod head;
 mod hijack;
+mod identify;
 mod io;
 mod lanes;
 mod request;
 mod response;
 
-use std::{future::poll_fn, io::Error, sync::Arc};
+use std::{
+    future::poll_fn,
+    io::Error,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use tracing::{debug, warn};
 
@@ -38,11 +47,11 @@ use self::{
     connection::{Connection, Next},
     handover::Handover,
     lanes::Lanes,
+    request::Requests,
 };
 use crate::{
-    api::Api,
+    api::{Api, refer::Identified},
     engine::{Address, Stream},
-    upgrade::Isolation,
 };
 
 /// Relays client connections to one engine.
@@ -79,7 +88,7 @@ impl Relay {
     async fn try_serve(&self, client: Stream) -> Result<(), Error> {
         let running = self
             .lanes
-            .run(relay(self.engine.clone(), client, self.api.isolation()));
+            .run(relay(self.engine.clone(), client, self.api.clone()));
         match running.await.map_err(Error::other)?? {
             // On the heap: few connections come here, and all would carry its size.
             Some(ours) => Box::pin(self.hand_over(ours)).await,
@@ -101,14 +110,12 @@ impl Relay {
 }
 
 /// The story of a connection; what is left of it when the next request is ours.
-async fn relay(
-    engine: Address,
-    client: Stream,
-    isolation: Isolation,
-) -> Result<Option<Connection>, Error> {
-    let mut connection = Connection::new(client, isolation)?;
+async fn relay(engine: Address, client: Stream, api: Api) -> Result<Option<Connection>, Error> {
+    let requests = Requests::new(api.isolation(), api.identities());
+    let mut connection = Connection::new(client, requests)?;
+    let mut identifying = None;
     loop {
-        match poll_fn(|cx| connection.poll(cx)).await {
+        match poll_fn(|cx| poll_identified(&mut connection, &mut identifying, cx)).await {
             // A client that leaves meanwhile has still asked: the engine is to hear of it.
             Next::Dial => match dial::dial(&engine).await {
                 Ok(engine) => connection.dialled(engine)?,
@@ -117,6 +124,10 @@ async fn relay(
                     return Ok(None);
                 }
             },
+            Next::Identify => {
+                let references = connection.take_references();
+                identifying = Some(Box::pin(api.identify(references)) as Identifying);
+            }
             Next::Ours => return Ok(Some(connection)),
             Next::Drop => return Ok(None),
             Next::Close => {
@@ -125,6 +136,24 @@ async fn relay(
             }
         }
     }
+}
+
+/// On the heap: few connections come here, and all would carry its size.
+type Identifying<'a> = Pin<Box<dyn Future<Output = Identified> + Send + 'a>>;
+
+/// Polls a connection, and the answer that it waits for.
+fn poll_identified(
+    connection: &mut Connection,
+    identifying: &mut Option<Identifying<'_>>,
+    cx: &mut Context<'_>,
+) -> Poll<Next> {
+    if let Some(future) = identifying
+        && let Poll::Ready(identified) = future.as_mut().poll(cx)
+    {
+        *identifying = None;
+        connection.identified(&identified);
+    }
+    connection.poll(cx)
 }
 
 /// Tells the client that the engine can't be reached.

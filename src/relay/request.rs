@@ -1,16 +1,22 @@
 //! How far the client's bytes may go. Pure.
 //!
-//! Invariant: every byte goes to the engine, in order and unchanged, up to the first request that
-//! is ours. What is not judged yet stays with the caller.
+//! Invariant: every byte goes to the engine, in order and unchanged (but for the IDs of earlier
+//! generations), up to the first request that is ours. What is not judged yet stays with the caller.
+
+use std::{collections::BTreeSet, mem};
 
 use super::{
     framing::Body,
     head::{Found, Request, Scan, request_line},
+    identify,
     response::Responses,
 };
 use crate::{
-    api::isolate::{self, Verdict},
-    upgrade::Isolation,
+    api::{
+        isolate::{self, Verdict},
+        refer::Identified,
+    },
+    upgrade::{Identities, Isolation},
 };
 
 /// Follows the requests of one connection.
@@ -19,6 +25,10 @@ pub(super) struct Requests {
     state: State,
     /// What requests of others must not touch meanwhile.
     isolation: Isolation,
+    /// What requests may call by an ID that it had before.
+    identities: Identities,
+    /// Whether it is known what the request at hand calls so.
+    is_identified: bool,
 }
 
 #[derive(Debug)]
@@ -27,6 +37,9 @@ enum State {
     Head(Scan),
     /// At a request that is judged by its body, too.
     Held(Request),
+    /// At a request with references that may be those of earlier generations; `None`: they are being
+    /// identified.
+    Unidentified(Request, Option<BTreeSet<String>>),
     /// In the body of a request that was forwarded.
     Body(Body),
     /// At a request that is ours.
@@ -42,10 +55,12 @@ impl Default for State {
 }
 
 impl Requests {
-    /// Follows the requests of a connection that is kept from what `isolation` says.
-    pub(super) fn new(isolation: Isolation) -> Self {
+    /// Follows the requests of a connection that is kept from what `isolation` says, and may call
+    /// containers as `identities` say.
+    pub(super) fn new(isolation: Isolation, identities: Identities) -> Self {
         Self {
             isolation,
+            identities,
             ..Self::default()
         }
     }
@@ -57,36 +72,20 @@ impl Requests {
         while at < bytes.len() {
             match &mut self.state {
                 State::Opaque => return bytes.len(),
-                State::Ours => break,
+                State::Ours | State::Unidentified(..) => break,
                 // What follows a possible hijack is a request or raw bytes: the answer tells.
                 State::Head(_) if responses.awaits_hijack() => break,
                 State::Head(scan) => match scan.look(&bytes[at..]) {
                     Found::Partial => break,
                     Found::Foreign => self.state = State::Opaque,
-                    Found::Request(request) if request.ours => self.state = State::Ours,
-                    Found::Request(request) => {
-                        self.state = match verdict(&self.isolation, &bytes[at..]) {
-                            Verdict::OfBody if can_be_held(&request) => State::Held(request),
-                            Verdict::Refused(_) | Verdict::OfBody => State::Ours,
-                            Verdict::Free => {
-                                at += request.len;
-                                responses.expect(request.asked);
-                                State::Body(request.body)
-                            }
-                        };
-                    }
+                    Found::Request(request) => at += self.meet(request, &bytes[at..], responses),
                 },
                 State::Held(request) => {
-                    let Some(body) = whole_body(request, &bytes[at..]) else {
+                    if request.whole_body(&bytes[at..]).is_none() {
                         break;
-                    };
-                    if isolate::judge_body(&self.isolation, body).is_some() {
-                        self.state = State::Ours;
-                    } else {
-                        at += request.len;
-                        responses.expect(request.asked);
-                        self.state = State::Body(request.body.clone());
                     }
+                    let request = request.clone();
+                    at += self.meet(request, &bytes[at..], responses);
                 }
                 State::Body(body) => match body.advance(&bytes[at..]) {
                     Ok(taken) => at += taken,
@@ -98,6 +97,82 @@ impl Requests {
             }
         }
         at
+    }
+
+    /// Does with the request that `bytes` begin with what is to become of it; how many of them may go.
+    fn meet(&mut self, request: Request, bytes: &[u8], responses: &mut Responses) -> usize {
+        self.state = match self.fate(&request, bytes) {
+            Fate::Goes => {
+                self.is_identified = false;
+                responses.expect(request.asked);
+                self.state = State::Body(request.body);
+                return request.len;
+            }
+            Fate::IsHeld => State::Held(request),
+            Fate::IsIdentified(references) => State::Unidentified(request, Some(references)),
+            Fate::IsOurs => State::Ours,
+        };
+        0
+    }
+
+    /// What becomes of the request that `bytes` begin with.
+    fn fate(&self, request: &Request, bytes: &[u8]) -> Fate {
+        if request.ours {
+            return Fate::IsOurs;
+        }
+        if !self.is_identified && !self.identities.is_empty() {
+            match identify::references(&self.identities, request, bytes) {
+                None => return Fate::IsHeld,
+                Some(references) if references.is_empty() => {}
+                Some(references) => return Fate::IsIdentified(references),
+            }
+        }
+        match verdict(&self.isolation, bytes) {
+            Verdict::Free => Fate::Goes,
+            Verdict::OfBody if request.can_be_held(isolate::BODY_LIMIT) => {
+                match request.whole_body(bytes) {
+                    None => Fate::IsHeld,
+                    Some(body) if isolate::judge_body(&self.isolation, body).is_none() => {
+                        Fate::Goes
+                    }
+                    Some(_) => Fate::IsOurs,
+                }
+            }
+            Verdict::Refused(_) | Verdict::OfBody => Fate::IsOurs,
+        }
+    }
+
+    /// Whether the request at hand has references that are to be identified, or are being identified.
+    pub(super) fn is_unidentified(&self) -> bool {
+        matches!(self.state, State::Unidentified(..))
+    }
+
+    /// Whether they are still to be taken.
+    pub(super) fn has_references(&self) -> bool {
+        matches!(self.state, State::Unidentified(_, Some(_)))
+    }
+
+    /// The references that are to be identified; once.
+    pub(super) fn take_references(&mut self) -> Option<BTreeSet<String>> {
+        match &mut self.state {
+            State::Unidentified(_, references) => references.take(),
+            _ => None,
+        }
+    }
+
+    /// The references were identified: what takes the place of `bytes`, which begin with the request.
+    pub(super) fn identified(&mut self, bytes: &[u8], identified: &Identified) -> Option<Vec<u8>> {
+        match mem::take(&mut self.state) {
+            State::Unidentified(request, _) => {
+                self.is_identified = true;
+                Some(identify::replace(&request, bytes, identified))
+            }
+            // Nothing is framed any more.
+            state => {
+                self.state = state;
+                None
+            }
+        }
     }
 
     /// From here on every byte is the engine's.
@@ -119,6 +194,18 @@ impl Requests {
     }
 }
 
+/// What becomes of a request.
+enum Fate {
+    /// It is forwarded.
+    Goes,
+    /// It waits for its body.
+    IsHeld,
+    /// It waits until these references are identified.
+    IsIdentified(BTreeSet<String>),
+    /// It is served here.
+    IsOurs,
+}
+
 /// Whether the request that `bytes` begin with would get in an upgrade's way.
 fn verdict(isolation: &Isolation, bytes: &[u8]) -> Verdict {
     if isolation.is_idle() {
@@ -128,173 +215,5 @@ fn verdict(isolation: &Isolation, bytes: &[u8]) -> Verdict {
     isolate::judge(isolation, method, target)
 }
 
-/// Whether the body can be waited for: it has a length, and a small one, and its client does not wait
-/// for the engine. Clients send those that are to be judged so.
-fn can_be_held(request: &Request) -> bool {
-    let is_short = matches!(request.body, Body::Length(length) if length <= isolate::BODY_LIMIT);
-    is_short && !request.expects
-}
-
-/// The body behind the head that `bytes` begin with, if it is whole.
-fn whole_body<'b>(request: &Request, bytes: &'b [u8]) -> Option<&'b [u8]> {
-    let Body::Length(length) = request.body else {
-        return None;
-    };
-    let body = bytes.get(request.len..)?;
-    body.get(..usize::try_from(length).ok()?)
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const OURS: &str = "POST /containers/web/upgrade HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
-    const ATTACH: &str = "POST /containers/web/attach HTTP/1.1\r\n\r\n";
-
-    fn judged(bytes: &str) -> (usize, Requests) {
-        let mut requests = Requests::default();
-        let at = requests.judge(bytes.as_bytes(), &mut Responses::default());
-        (at, requests)
-    }
-
-    #[test]
-    fn everything_goes_up_to_ours() {
-        let get = "GET /_ping HTTP/1.1\r\n\r\n";
-        let post = format!(
-            "POST /x HTTP/1.1\r\nContent-Length: {}\r\n\r\n{OURS}",
-            OURS.len()
-        );
-        let chunked = format!(
-            "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{OURS}\r\n0\r\n\r\n",
-            OURS.len()
-        );
-        let before = format!("{get}{post}{chunked}\r\n{get}");
-        let (at, requests) = judged(&format!("{before}{OURS}{get}"));
-        assert_eq!(at, before.len());
-        assert!(requests.is_ours());
-    }
-
-    #[test]
-    fn a_body_never_poses_as_ours_once_framing_is_in_doubt() {
-        for head in [
-            "POST /x HTTP/1.1\r\nContent-Length: 0\r\nContent-Length: 9\r\n\r\n",
-            "POST /x HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\n",
-            "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x\nabc\r\n0\r\n\r\n",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        ] {
-            let bytes = format!("{head}{OURS}");
-            let (at, requests) = judged(&bytes);
-            assert_eq!(at, bytes.len(), "{head:?}");
-            assert!(!requests.is_ours(), "{head:?}");
-        }
-    }
-
-    #[test]
-    fn what_follows_a_possible_hijack_waits_for_the_answer() {
-        let bytes = format!("{ATTACH}{OURS}");
-        let (mut requests, mut responses) = (Requests::default(), Responses::default());
-        assert_eq!(
-            requests.judge(bytes.as_bytes(), &mut responses),
-            ATTACH.len()
-        );
-        requests.end(&responses);
-        assert_eq!(requests.judge(OURS.as_bytes(), &mut responses), 0);
-        responses.observe(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
-        assert_eq!(requests.judge(OURS.as_bytes(), &mut responses), 0);
-        assert!(requests.is_ours());
-        requests.open();
-        assert_eq!(requests.judge(OURS.as_bytes(), &mut responses), OURS.len());
-    }
-
-    const STOP: &str = "POST /containers/web/stop HTTP/1.1\r\n\r\n";
-    const CONNECT: &str = "POST /networks/app/connect HTTP/1.1\r\nContent-Length: 21\r\n\r\n\
-                           {\"Container\": \"web\" }";
-
-    #[test]
-    fn what_would_get_in_an_upgrades_way_does_not_go() {
-        let get = "GET /containers/web/json HTTP/1.1\r\n\r\n";
-        let other = CONNECT.replace("web", "two");
-        for refused in [STOP, CONNECT] {
-            let before = format!("{get}{other}{get}");
-            let mut requests = Requests::new(Isolation::around("web"));
-            let bytes = format!("{before}{refused}{get}");
-            let at = requests.judge(bytes.as_bytes(), &mut Responses::default());
-            assert_eq!(&bytes[at..], format!("{refused}{get}"));
-            assert!(requests.is_ours(), "{refused}");
-            // Nothing is under way: everything goes.
-            let mut requests = Requests::default();
-            let at = requests.judge(bytes.as_bytes(), &mut Responses::default());
-            assert_eq!(at, bytes.len());
-        }
-    }
-
-    #[test]
-    fn a_body_that_is_waited_for_goes_when_the_client_sends_no_more() {
-        let (mut requests, mut responses) = (
-            Requests::new(Isolation::around("web")),
-            Responses::default(),
-        );
-        let part = &CONNECT[..CONNECT.len() - 1];
-        assert_eq!(requests.judge(part.as_bytes(), &mut responses), 0);
-        requests.end(&responses);
-        assert_eq!(requests.judge(part.as_bytes(), &mut responses), part.len());
-    }
-
-    #[test]
-    fn a_body_that_cannot_be_judged_does_not_go() {
-        for unjudged in [
-            CONNECT.replace("21", "65537"),
-            CONNECT.replace("Content-Length: 21", "Transfer-Encoding: chunked"),
-            CONNECT.replace("Content-", "Expect: 100-continue\r\nContent-"),
-        ] {
-            let mut requests = Requests::new(Isolation::around("web"));
-            let at = requests.judge(unjudged.as_bytes(), &mut Responses::default());
-            assert_eq!(at, 0, "{unjudged:?}");
-            assert!(requests.is_ours(), "{unjudged:?}");
-            let mut requests = Requests::default();
-            let at = requests.judge(unjudged.as_bytes(), &mut Responses::default());
-            assert!(at > 0 && !requests.is_ours(), "{unjudged:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_forwards_the_same(
-            parts in prop::collection::vec(0_usize..11, 1..7),
-            is_isolated in any::<bool>(),
-            cuts in prop::collection::vec(1_usize..40, 1..30),
-        ) {
-            let bytes: String = parts.iter().map(|n| [
-                "GET /a HTTP/1.1\r\nHost: d\r\n\r\n",
-                "\nHEAD /b HTTP/1.0\n\n",
-                "POST /c HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde",
-                "POST /d HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nab\r\n0\r\nT: 1\r\n\r\n",
-                OURS,
-                ATTACH,
-                "POST /e HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n",
-                "GET /f HTTP/1.1\r\nbad header\r\n\r\n",
-                STOP,
-                CONNECT,
-                "POST /networks/app/connect HTTP/1.1\r\nContent-Length: 21\r\n\r\n{\"Container\": \"two\" }",
-            ][*n]).collect();
-            let isolation = if is_isolated {
-                Isolation::around("web")
-            } else {
-                Isolation::default()
-            };
-            let mut all = Requests::new(isolation.clone());
-            let whole = all.judge(bytes.as_bytes(), &mut Responses::default());
-            let (mut requests, mut responses) = (Requests::new(isolation), Responses::default());
-            let (mut got, mut forwarded, mut cuts) = (0, 0, cuts.iter().cycle());
-            while got < bytes.len() {
-                got = bytes.len().min(got + cuts.next().unwrap());
-                forwarded += requests.judge(&bytes.as_bytes()[forwarded..got], &mut responses);
-            }
-            prop_assert_eq!(forwarded, whole);
-            prop_assert_eq!(requests.is_ours(), all.is_ours());
-        }
-    }
-}
+mod tests;

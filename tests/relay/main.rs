@@ -9,6 +9,7 @@
 mod bytes;
 mod ends;
 mod hijack;
+mod identity;
 mod ours;
 mod pressure;
 mod rig;

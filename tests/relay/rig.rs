@@ -28,16 +28,23 @@ pub const OURS: &str = "POST /containers/web/upgrade?nonsense=1 HTTP/1.1\r\nHost
 pub const OK: &str = "HTTP/1.1 200 OK\r\nApi-Version: 1.51\r\nContent-Length: 2\r\n\r\nOK";
 
 pub fn relay_to(engine: &Address) -> Relay {
-    let upgrades = Upgrades::new(Arc::new(DockerEngine::new(
-        engine.clone(),
-        Limits::default(),
-    )));
-    Relay::new(engine.clone(), Api::new(Arc::new(upgrades))).unwrap()
+    relay_with(engine, &upgrades_on(engine))
+}
+
+fn upgrades_on(engine: &Address) -> Upgrades {
+    let engine = DockerEngine::new(engine.clone(), Limits::default());
+    Upgrades::new(Arc::new(engine))
+}
+
+fn relay_with(engine: &Address, upgrades: &Upgrades) -> Relay {
+    let api = Api::new(Arc::new(upgrades.clone()));
+    Relay::new(engine.clone(), api).unwrap()
 }
 
 /// A relay whose engine listens in a folder of its own.
 pub struct Rig {
     pub relay: Relay,
+    pub upgrades: Upgrades,
     engine: UnixListener,
     _folder: TempDir,
 }
@@ -53,8 +60,11 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");
         let engine = UnixListener::bind(&path).unwrap();
+        let address = Address::Unix(path);
+        let upgrades = upgrades_on(&address);
         Self {
-            relay: relay_to(&Address::Unix(path)),
+            relay: relay_with(&address, &upgrades),
+            upgrades,
             engine,
             _folder: folder,
         }

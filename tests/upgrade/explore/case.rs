@@ -115,6 +115,8 @@ pub struct Trial {
     pub is_cancelled: bool,
     /// What one more recovery changed, which should find nothing to do.
     pub unrest: Vec<String>,
+    /// What each original's ID stands for in the end, to each process that lives.
+    pub successors: Vec<(String, Option<String>)>,
 }
 
 impl Trial {
@@ -129,9 +131,13 @@ impl Trial {
 
     /// The originals as they were, the leader's first.
     pub fn originals(&self) -> impl Iterator<Item = &Container> {
-        let names = ["web", "second", "third"].into_iter();
-        names.filter_map(|name| self.before.find(name))
+        originals(&self.before)
     }
+}
+
+fn originals(before: &World) -> impl Iterator<Item = &Container> {
+    let names = ["web", "second", "third"].into_iter();
+    names.filter_map(|name| before.find(name))
 }
 
 impl Case {
@@ -196,11 +202,15 @@ impl Case {
                 }
             }
         };
+        let mut alive = answer.is_some().then_some(upgrades);
         // A process that recovers may die of it, too.
         let is_at_rest = loop {
             tokio::select! {
                 biased;
-                () = engine.died() => recover(&mut engine),
+                () = engine.died() => {
+                    alive = None;
+                    recover(&mut engine);
+                }
                 // It has ended: nobody asks any more.
                 () = engine.asks_back() => engine.has_asked(),
                 is_at_rest = rest(&engine) => break is_at_rest,
@@ -212,9 +222,15 @@ impl Case {
             world.faults.clear();
             (world.calls.clone(), world.clone())
         };
-        recover(&mut engine);
+        let another = recover(&mut engine);
         rest(&engine).await;
         let unrest = engine.world().changes();
+        let mut successors = Vec::new();
+        for upgrades in alive.into_iter().chain([another]) {
+            for Container { id, .. } in originals(&before) {
+                successors.push((id.clone(), successor(&upgrades, id).await));
+            }
+        }
         Trial {
             before,
             world,
@@ -223,6 +239,7 @@ impl Case {
             is_at_rest,
             is_cancelled,
             unrest,
+            successors,
         }
     }
 
@@ -317,11 +334,22 @@ async fn ask_back(upgrades: &Upgrades, before: &World) -> bool {
     asked.is_err()
 }
 
+/// What stands for an original; empty where that is known and nothing does.
+async fn successor(upgrades: &Upgrades, id: &str) -> Option<String> {
+    if !upgrades.identities().knows(id) {
+        return None;
+    }
+    let mut identified = upgrades.identify([id.to_owned()].into()).await;
+    Some(identified.remove(id).unwrap_or_default())
+}
+
 /// A new process takes the place of the one that died (or ended), and recovers.
-fn recover(engine: &mut Arc<Simulated>) {
+fn recover(engine: &mut Arc<Simulated>) -> Upgrades {
     *engine = Arc::new(engine.another());
     let upgrades = Upgrades::new(engine.clone());
-    tokio::spawn(async move { upgrades.recover().await });
+    let recovering = upgrades.clone();
+    tokio::spawn(async move { recovering.recover().await });
+    upgrades
 }
 
 /// Waits until nothing is called any more; false if that does not come.

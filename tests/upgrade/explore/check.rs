@@ -6,6 +6,7 @@
 //! 4. A failure before stop costs no downtime.
 //! 5. Rollback brings back the same original: ID, restart policy, run state.
 //! 6. What the caller was told is true, when it is told and afterwards.
+//! 7. The original's ID means the container that took its place, to every process that lives.
 //!
 //! A dockerd that dies changes by itself what a container does. Where there is no unfinished upgrade
 //! to set that right, it is what dockerd makes of the container (`excused`).
@@ -118,7 +119,21 @@ impl Judge<'_> {
         let mut problems = self.rested(&self.trial.world);
         problems.extend(self.kept_up());
         problems.extend(self.told());
+        problems.extend(self.identified());
         problems
+    }
+
+    /// What is wrong with what the original's ID stands for.
+    fn identified(&self) -> Vec<String> {
+        let member = self.trial.world.lineage(&self.was.id).next();
+        let expected = member.map(|member| &member.id);
+        let expected = expected.filter(|left| **left != self.was.id);
+        let told = self.trial.successors.iter();
+        let of_it = told.filter(|(id, _)| *id == self.was.id);
+        let wrong = of_it.filter(|(_, successor)| successor.as_ref() != expected);
+        wrong
+            .map(|(_, successor)| format!("its ID means {successor:?}, and not {expected:?}"))
+            .collect()
     }
 
     /// Whether a container stands as the original did: name, policy, run state, volumes, address.

@@ -395,7 +395,7 @@ pub fn answer(output: &Output) -> Answer {
 }
 
 /// The docker CLI.
-fn docker_program() -> String {
+pub fn docker_program() -> String {
     env::var("REFIT_DOCKER").unwrap_or_else(|_| "docker".to_owned())
 }
 

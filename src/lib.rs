@@ -14,7 +14,7 @@
 //! | [`cli`] | what people type: arguments become checked settings, then a running server, or a recovery by hand |
 //! | [`server`] | sockets in: listeners, accept, drain |
 //! | [`relay`] | bytes through: find a request head, decide whose it is, copy, tunnel |
-//! | [`api`] | our endpoint on the wire: request, response, progress, errors; what others are refused meanwhile |
+//! | [`api`] | our endpoint on the wire: request, response, progress, errors; what others are refused meanwhile, and told |
 //! | [`upgrade`] | the transaction: forward as a story, backward as reconciliation, recovery |
 //! | [`plan`] | pure: what the replacement is; no await, no I/O, no clock |
 //! | [`engine`] | the only code that talks to dockerd |

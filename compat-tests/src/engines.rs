@@ -1,6 +1,13 @@
-//! What `compat-tests/engines.sh` knows of the engine, and can do to it.
+//! What `compat-tests/engines.sh` knows of the engine, and can do to it; and its network.
 
-use std::process::Command;
+use std::{
+    fs::{self, File},
+    os::fd::AsFd,
+    process::Command,
+    thread,
+};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::variable;
 
@@ -22,4 +29,27 @@ pub fn manage(command: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/engines.sh");
     let done = Command::new(script).args([command, &version()]).status();
     assert!(done.expect("engines.sh").success(), "engines.sh {command}");
+}
+
+/// Moves this thread to where containers' addresses and published ports can be reached: an engine of
+/// `engines.sh` has a network namespace of its own.
+pub fn enter_network() {
+    let address = variable("REFIT_ENGINE");
+    let folder = address
+        .strip_prefix("unix://")
+        .and_then(|socket| socket.strip_suffix("/docker.sock"))
+        .expect("a socket of engines.sh");
+    let init = fs::read_to_string(format!("{folder}/init.pid")).expect("its first process");
+    let network = File::open(format!("/proc/{}/ns/net", init.trim())).expect("its network");
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
+        .expect("enter its network");
+}
+
+/// Does something there.
+pub fn in_network<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let inside = || {
+        enter_network();
+        work()
+    };
+    thread::scope(|scope| scope.spawn(inside).join().expect("no panic there"))
 }

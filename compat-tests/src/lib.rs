@@ -14,6 +14,7 @@ pub mod direct;
 pub mod engines;
 pub mod images;
 pub mod process;
+pub mod recorder;
 pub mod rows;
 pub mod same;
 

@@ -28,14 +28,8 @@ use crate::{PATIENCE, Scenario, docker_program, variable};
 /// Runs the commands directly and through Refit, and asserts that they returned the same; returns
 /// it, so that the scenario can assert what it should have been.
 pub fn same<T: PartialEq + Debug>(scenario: &Scenario, commands: impl Fn(&Side) -> T) -> T {
-    let direct = commands(&Side {
-        scenario,
-        host: scenario.engine(),
-    });
-    let through = commands(&Side {
-        scenario,
-        host: scenario.refit(),
-    });
+    let direct = commands(&scenario.directly());
+    let through = commands(&scenario.through());
     assert_same(&direct, &through);
     through
 }
@@ -63,6 +57,24 @@ pub fn assert_same<T: PartialEq + Debug>(direct: &T, through: &T) {
 pub struct Side<'a> {
     scenario: &'a Scenario,
     host: String,
+}
+
+impl Scenario {
+    /// The engine itself.
+    pub fn directly(&self) -> Side<'_> {
+        Side {
+            scenario: self,
+            host: self.engine(),
+        }
+    }
+
+    /// Refit.
+    pub fn through(&self) -> Side<'_> {
+        Side {
+            scenario: self,
+            host: self.refit(),
+        }
+    }
 }
 
 impl Side<'_> {
@@ -373,7 +385,8 @@ impl Running {
 
     /// What it said so far on its output.
     pub fn so_far(&self) -> String {
-        text_of(&self.heard.said.lock().expect("what it said").0)
+        let said = self.heard.said.lock().expect("what it said");
+        String::from_utf8_lossy(&said.0).into_owned()
     }
 
     /// Waits for its end, with its input closed where that is a pipe.

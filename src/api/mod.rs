@@ -1,5 +1,7 @@
-//! Our endpoint on the wire: request, response, progress, errors.
+//! Our endpoint on the wire: request, response, progress, errors; and our part in what others ask the
+//! engine for.
 
+pub mod events;
 pub mod isolate;
 pub(crate) mod refer;
 mod reply;
@@ -30,7 +32,7 @@ use self::{
     request::Call,
 };
 use crate::upgrade::{
-    Cause, Ending, Failure, Identities, Isolation, Progress, Rollback, Run, Step, Upgrades,
+    Cause, Ending, Events, Failure, Identities, Isolation, Progress, Rollback, Run, Step, Upgrades,
 };
 pub use route::owns;
 
@@ -146,6 +148,12 @@ impl Api {
         let identified = self.identify(references).await;
         let replaced = refer::replace(&body, &places, &identified);
         request::read(target, &head.headers, replaced.as_deref().unwrap_or(&body))
+    }
+
+    /// What those are told who follow the engine's events.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.upgrades.events()
     }
 
     async fn upgrade(&self, call: Call) -> Response<Body> {

@@ -59,6 +59,13 @@ impl ApiVersion {
         major: 1,
         minor: 48,
     };
+
+    /// The first version whose events have none of the fields that stand for `Action`, `Actor.ID` and
+    /// the image to clients of Docker 1.9 and older (Docker 29).
+    pub const EVENTS_WITHOUT_STATUS: Self = Self {
+        major: 1,
+        minor: 52,
+    };
 }
 
 impl fmt::Display for ApiVersion {

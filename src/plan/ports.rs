@@ -6,6 +6,12 @@ use serde_json::{Value, json};
 
 use super::Object;
 
+/// Every address of the host's, in IPv4 and in IPv6: what a binding is at that asks for none.
+const EVERY: [&str; 2] = ["0.0.0.0", "::"];
+
+/// An address of the host's, and a number there.
+type Place = (String, String);
+
 /// Puts the numbers that ephemeral host ports have now into the `PortBindings` of `host`, with the
 /// address that was asked for (the printed pair of `0.0.0.0` and `::` would change what was, and
 /// stands only where it has two numbers).
@@ -34,7 +40,7 @@ pub(super) fn pin(host: &mut Object, container: &Value, stays: bool) -> Vec<Stri
         let Some(asked) = bindings.get_mut(port).and_then(Value::as_array_mut) else {
             continue;
         };
-        let mut taken: HashSet<String> = asked.iter().map(|b| text(b, "HostPort")).collect();
+        let mut taken: HashSet<_> = asked.iter().flat_map(places).collect();
         let mut kept = Vec::new();
         for binding in asked.drain(..) {
             let chosen = if is_ephemeral(&binding) {
@@ -50,9 +56,9 @@ pub(super) fn pin(host: &mut Object, container: &Value, stays: bool) -> Vec<Stri
             for (address, number) in chosen {
                 let mut binding = binding.clone();
                 binding["HostIp"] = Value::from(address);
-                binding["HostPort"] = Value::from(number.as_str());
+                binding["HostPort"] = Value::from(number);
+                taken.extend(places(&binding));
                 kept.push(binding);
-                taken.insert(number);
             }
         }
         *asked = kept;
@@ -81,17 +87,17 @@ fn is_ephemeral(binding: &Value) -> bool {
 }
 
 /// What an ephemeral binding is by now, as address and number: the address that was `asked` for,
-/// with the number at it that is not `taken` yet.
+/// with the number at it that is not `taken` yet (at another address it may be).
 ///
 /// None asked for is every IPv4 and every IPv6 address. Engines before 28 count the ports of the
 /// two apart, and so may have chosen two numbers. Either may be taken in the other family: then
 /// each stands with its own address.
-fn chosen(now: &[Value], asked: &str, taken: &HashSet<String>) -> Vec<(String, String)> {
+fn chosen(now: &[Value], asked: &str, taken: &HashSet<Place>) -> Vec<Place> {
     let at = |address: &str| -> Vec<String> {
-        now.iter()
-            .filter(|printed| text(printed, "HostIp") == address)
-            .map(|printed| text(printed, "HostPort"))
-            .filter(|number| !number.is_empty() && !taken.contains(number))
+        let places = now.iter().flat_map(places);
+        let free = places.filter(|place| place.0 == address && !taken.contains(place));
+        free.map(|(_, number)| number)
+            .filter(|number| !number.is_empty())
             .collect()
     };
     let one = |address: &str, number: &String| (address.to_owned(), number.clone());
@@ -99,15 +105,24 @@ fn chosen(now: &[Value], asked: &str, taken: &HashSet<String>) -> Vec<(String, S
         let number = at(asked).into_iter().next();
         return number.iter().map(|number| one(asked, number)).collect();
     }
-    let [four, six] = ["0.0.0.0", "::"].map(at);
+    let [four, six] = EVERY.map(at);
     let of_both = four.iter().find(|number| six.contains(number));
     match (of_both, four.first(), six.first()) {
         (Some(number), ..) | (None, Some(number), None) | (None, None, Some(number)) => {
             vec![one("", number)]
         }
-        (None, Some(four), Some(six)) => vec![one("0.0.0.0", four), one("::", six)],
+        (None, Some(four), Some(six)) => vec![one(EVERY[0], four), one(EVERY[1], six)],
         (None, None, None) => Vec::new(),
     }
+}
+
+/// Where a binding is, as far as it says.
+fn places(binding: &Value) -> Vec<Place> {
+    let (address, number) = (text(binding, "HostIp"), text(binding, "HostPort"));
+    if address.is_empty() {
+        return EVERY.map(|every| (every.to_owned(), number.clone())).into();
+    }
+    vec![(address, number)]
 }
 
 fn text(binding: &Value, key: &str) -> String {

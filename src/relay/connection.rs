@@ -6,21 +6,33 @@
 
 use std::{
     collections::BTreeSet,
+    future::Future,
     io,
+    pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::{
     io::{Io, READ, with_buffer},
     request::Requests,
     response::{Responses, Seen},
 };
-use crate::{api::refer::Identified, engine::Stream};
+use crate::{api::refer::Identified, engine::Stream, upgrade::Events};
 
 /// How often one direction reads before the other, and other connections, have their turn.
 const ROUNDS: usize = 4;
+
+/// How long the engine must have sent no event before one of ours is sent: what it has to tell of the
+/// same upgrade is on its way.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// How long one of ours waits at most: to an engine whose clock is late, all that it sends happened
+/// before.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// A client, and the engine's side once there is one.
 #[derive(Debug)]
@@ -35,6 +47,15 @@ pub(super) struct Connection {
     to_engine: BytesMut,
     /// What the client has not taken yet.
     to_client: BytesMut,
+    /// There while an event of ours is due.
+    wait: Option<Wait>,
+}
+
+/// Waits for the engine to be quiet.
+#[derive(Debug)]
+struct Wait {
+    since: Instant,
+    end: Pin<Box<Sleep>>,
 }
 
 /// One socket, and what can't be done with it any more.
@@ -73,16 +94,17 @@ enum Progress {
 }
 
 impl Connection {
-    /// A connection whose requests are followed by `requests`.
-    pub(super) fn new(client: Stream, requests: Requests) -> io::Result<Self> {
+    /// A connection whose requests are followed by `requests`, and that is told of `events`.
+    pub(super) fn new(client: Stream, requests: Requests, events: Events) -> io::Result<Self> {
         Ok(Self {
             client: Side::new(client)?,
             engine: None,
             requests,
-            responses: Responses::default(),
+            responses: Responses::new(events),
             inbox: BytesMut::new(),
             to_engine: BytesMut::new(),
             to_client: BytesMut::new(),
+            wait: None,
         })
     }
 
@@ -264,23 +286,14 @@ impl Connection {
             if self.client.deaf {
                 return Poll::Ready(Progress::Done(Next::Drop));
             }
-            let Some(engine) = &mut self.engine else {
-                return Poll::Pending;
-            };
-            if engine.ended {
+            if self.engine.as_ref().is_none_or(|engine| engine.ended) {
                 return self.poll_end_responses(cx);
             }
             let waited = self.requests.is_ours() || self.responses.awaits_hijack();
-            let seen = ready!(with_buffer(|buffer| {
-                let Ok(n @ 1..) = ready!(engine.io.poll_read(cx, buffer)) else {
-                    engine.ended = true;
-                    // No answer will come any more that could be waited for.
-                    return Poll::Ready(Seen::Opaque);
-                };
-                let bytes = &buffer[..n];
-                self.client.send(bytes, &mut self.to_client, cx);
-                Poll::Ready(self.responses.observe(bytes))
-            }));
+            let Poll::Ready(seen) = self.poll_read_engine(cx) else {
+                ready!(self.poll_add_events(cx));
+                continue;
+            };
             if seen == Seen::Opaque {
                 self.requests.open();
             }
@@ -292,7 +305,72 @@ impl Connection {
         Poll::Pending
     }
 
-    /// The engine has sent everything, and the client has taken it.
+    /// Reads once from the engine, and forwards it at once.
+    fn poll_read_engine(&mut self, cx: &mut Context<'_>) -> Poll<Seen> {
+        with_buffer(|buffer| {
+            let Some(engine) = &mut self.engine else {
+                return Poll::Pending;
+            };
+            let Ok(n @ 1..) = ready!(engine.io.poll_read(cx, buffer)) else {
+                engine.ended = true;
+                self.responses.take_told(cx);
+                self.add_events(cx);
+                // No answer will come any more that could be waited for.
+                return Poll::Ready(Seen::Opaque);
+            };
+            Poll::Ready(self.hand_on(&buffer[..n], cx))
+        })
+    }
+
+    /// Sends the client what the engine sent, and follows it.
+    fn hand_on(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Seen {
+        if !self.responses.may_add() {
+            self.client.send(bytes, &mut self.to_client, cx);
+            return self.responses.observe(bytes);
+        }
+        self.wait_on();
+        self.responses.take_told(cx);
+        let mut all = Vec::with_capacity(bytes.len());
+        let send = |bytes: &[u8]| all.extend_from_slice(bytes);
+        let seen = self.responses.observe_and(bytes, send);
+        self.client.send(&all, &mut self.to_client, cx);
+        seen
+    }
+
+    /// The engine is not quiet.
+    fn wait_on(&mut self) {
+        if let Some(wait) = &mut self.wait {
+            let end = Instant::now() + QUIET;
+            wait.end.as_mut().reset(end.min(wait.since + LONGEST_WAIT));
+        }
+    }
+
+    /// Ready when events of ours were sent, as the engine was quiet.
+    fn poll_add_events(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.responses.take_told(cx) {
+            self.wait = None;
+            return Poll::Pending;
+        }
+        let wait = self.wait.get_or_insert_with(|| Wait {
+            since: Instant::now(),
+            end: Box::pin(sleep(QUIET)),
+        });
+        ready!(wait.end.as_mut().poll(cx));
+        self.add_events(cx);
+        Poll::Ready(())
+    }
+
+    /// Sends the client what is due of ours.
+    fn add_events(&mut self, cx: &mut Context<'_>) {
+        self.wait = None;
+        let mut all = Vec::new();
+        self.responses.flush(|bytes| all.extend_from_slice(bytes));
+        if !all.is_empty() {
+            self.client.send(&all, &mut self.to_client, cx);
+        }
+    }
+
+    /// There is no engine, or it has sent everything, and the client has taken it.
     fn poll_end_responses(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
         let Some(engine) = &self.engine else {
             return Poll::Pending;

@@ -72,6 +72,29 @@ impl Body {
             Self::Chunked(chunk) => chunk.advance(bytes),
         }
     }
+
+    /// As [`Body::advance`], but no further than to the end of some data, or past one byte of the
+    /// framing; and whether it was data. `bytes` are not empty.
+    pub(super) fn piece(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
+        match self {
+            Self::Chunked(chunk) => chunk.piece(bytes),
+            _ => Ok((self.advance(bytes)?, true)),
+        }
+    }
+
+    /// Whether one chunk more could stand here; anything could where there are none.
+    pub(super) fn is_between_chunks(&self) -> bool {
+        matches!(self, Self::UntilClose | Self::Chunked(Chunk::START))
+    }
+
+    /// Whether the last chunk has begun, which has no data.
+    pub(super) fn is_in_last_chunk(&self) -> bool {
+        use Chunk::{Done, LastLf, Trailer, TrailerLf, TrailerLine};
+        matches!(
+            self,
+            Self::Chunked(Trailer | TrailerLine | TrailerLf | LastLf | Done)
+        )
+    }
 }
 
 /// Takes up to `len` from `left`; how much it was.
@@ -90,17 +113,21 @@ impl Chunk {
     fn advance(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
         let mut at = 0;
         while at < bytes.len() && *self != Self::Done {
-            if let Self::Data(left) = self {
-                at += skip(left, bytes.len() - at);
-                if *left == 0 {
-                    *self = Self::DataCr;
-                }
-            } else {
-                *self = self.step(bytes[at])?;
-                at += 1;
-            }
+            at += self.piece(&bytes[at..])?.0;
         }
         Ok(at)
+    }
+
+    fn piece(&mut self, bytes: &[u8]) -> Result<(usize, bool), Malformed> {
+        if let Self::Data(left) = self {
+            let taken = skip(left, bytes.len());
+            if *left == 0 {
+                *self = Self::DataCr;
+            }
+            return Ok((taken, true));
+        }
+        *self = self.step(bytes[0])?;
+        Ok((1, false))
     }
 
     /// The state after one byte of anything but data.

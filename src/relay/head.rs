@@ -21,7 +21,7 @@
 use std::mem::MaybeUninit;
 
 use super::{framing::Body, hijack};
-use crate::api;
+use crate::api::{self, events::Query};
 
 /// The longest head that is read. Longer ones are the engine's business (Go's own limit is
 /// 1 MiB and 4 KiB; its 431 is what the client should read).
@@ -42,7 +42,7 @@ pub(super) enum Found {
 }
 
 /// What a forwarded request may be answered with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     /// `HEAD`: the answer has no body, whatever its head says.
     pub(super) head: bool,
@@ -50,6 +50,8 @@ pub(super) struct Asked {
     pub(super) connect: bool,
     /// The answer may turn the connection into a raw stream.
     pub(super) hijack: bool,
+    /// The answer has the events of the engine, and these of ours. On the heap: few requests ask.
+    pub(super) events: Option<Box<Query>>,
 }
 
 /// What the relay has to know of a request.
@@ -185,6 +187,7 @@ fn parse_into<'b>(
             head: method == "HEAD",
             connect,
             hijack: connect || upgrade || hijack::by_path(method, target),
+            events: Query::read(method, target).map(Box::new),
         },
         expects: has(request.headers, "expect"),
     }))

@@ -4,7 +4,8 @@
 //! IDs that a container had before its upgrades), and every byte of the engine to the client, over one
 //! connection per client that is dialled when it is first needed; no pool, no replay, no idle limit.
 //! Only a request whose path is ours leaves the relay. To find it, the client's direction is *framed*;
-//! the engine's is *observed*.
+//! the engine's is *observed*. One thing is added: an upgrade that ends is one event more between two
+//! of the engine's.
 //!
 //! | module | job |
 //! |---|---|
@@ -12,6 +13,7 @@
 //! | `request` | how far the client's bytes may go |
 //! | `response` | which requests are answered, which hijack is accepted |
 //! | `identify` | what a request calls by an ID that it had before |
+//! | `watch`, `splice` | the one thing that is added: events of ours among the engine's |
 //! | `head`, `framing`, `hijack` | one head; where a body ends; which requests may hijack |
 //! | `io`, `lanes` | a socket that costs little while it idles; the threads that copy |
 //! | `dial`, `handover`, `close` | the engine, our endpoint, the end |
@@ -32,6 +34,8 @@ mod io;
 mod lanes;
 mod request;
 mod response;
+mod splice;
+mod watch;
 
 use std::{
     future::poll_fn,
@@ -112,7 +116,7 @@ impl Relay {
 /// The story of a connection; what is left of it when the next request is ours.
 async fn relay(engine: Address, client: Stream, api: Api) -> Result<Option<Connection>, Error> {
     let requests = Requests::new(api.isolation(), api.identities());
-    let mut connection = Connection::new(client, requests)?;
+    let mut connection = Connection::new(client, requests, api.events())?;
     let mut identifying = None;
     loop {
         match poll_fn(|cx| poll_identified(&mut connection, &mut identifying, cx)).await {

@@ -2,15 +2,25 @@
 //!
 //! The observer follows the response heads and their bodies to know two things: whether a hijack
 //! was accepted, and whether everything that was asked has been answered. It never holds a byte
-//! back. Invariant: what it cannot follow it calls [`Seen::Opaque`], and never guesses.
+//! back, and adds none but to the answer to a `GET /events`. Invariant: what it cannot follow it
+//! calls [`Seen::Opaque`], and never guesses.
 
-use std::{collections::VecDeque, mem::MaybeUninit};
+use std::{collections::VecDeque, mem::MaybeUninit, task::Context};
 
 use super::{
     framing::Body,
     head::{Asked, LIMIT, content_length, lines, values},
     hijack::is_raw_stream,
+    watch::Watch,
 };
+use crate::upgrade::Events;
+
+/// The types of a body that is lines of JSON: up to API 1.51, and since.
+const LINES: [&[u8]; 3] = [
+    b"application/json",
+    b"application/jsonl",
+    b"application/x-ndjson",
+];
 
 /// What came of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +40,8 @@ pub(super) struct Responses {
     state: State,
     /// The engine said that it closes after this response.
     closing: bool,
+    /// What of ours belongs among the engine's events.
+    events: Events,
 }
 
 #[derive(Debug)]
@@ -37,6 +49,8 @@ enum State {
     /// At or in a head; the part that came before.
     Head(Vec<u8>),
     Body(Body),
+    /// In a body that takes events of ours, too.
+    Events(Box<Watch>),
     Opaque,
 }
 
@@ -53,9 +67,19 @@ struct Head {
     body: Body,
     raw_stream: bool,
     closing: bool,
+    /// The version of the engine, where the body is lines of JSON that others may be put between.
+    lines: Option<String>,
 }
 
 impl Responses {
+    /// Follows the responses of a connection to whose events belong these of ours, too.
+    pub(super) fn new(events: Events) -> Self {
+        Self {
+            events,
+            ..Self::default()
+        }
+    }
+
     /// A request was forwarded.
     pub(super) fn expect(&mut self, asked: Asked) {
         self.asked.push_back(asked);
@@ -74,24 +98,65 @@ impl Responses {
             && matches!(&self.state, State::Head(partial) if partial.is_empty())
     }
 
-    /// Follows `bytes`, the next that the engine sent.
-    pub(super) fn observe(&mut self, mut bytes: &[u8]) -> Seen {
+    /// Follows `bytes`, the next that the engine sent. They are to be sent as they are, unless
+    /// [`Responses::may_add`].
+    pub(super) fn observe(&mut self, bytes: &[u8]) -> Seen {
+        self.observe_and(bytes, |_| ())
+    }
+
+    /// As [`Responses::observe`], and what is to be sent goes to `send`.
+    pub(super) fn observe_and(&mut self, mut bytes: &[u8], mut send: impl FnMut(&[u8])) -> Seen {
         while !bytes.is_empty() {
+            let sends = matches!(self.state, State::Events(_));
             let taken = match &mut self.state {
-                State::Opaque => return Seen::Opaque,
+                State::Opaque => None,
                 State::Head(_) => self.head(bytes),
                 State::Body(body) => body.advance(bytes).ok(),
+                State::Events(watch) => watch.splice.advance(bytes, &mut send),
             };
+            if !sends {
+                send(&bytes[..taken.unwrap_or(bytes.len())]);
+            }
             let Some(taken) = taken else {
                 self.state = State::Opaque;
                 return Seen::Opaque;
             };
             bytes = &bytes[taken..];
-            if matches!(&self.state, State::Body(body) if body.is_done()) {
+            if self.is_body_done() {
                 self.state = State::default();
             }
         }
         Seen::Responses
+    }
+
+    fn is_body_done(&self) -> bool {
+        match &self.state {
+            State::Body(body) => body.is_done(),
+            State::Events(watch) => watch.splice.is_done(),
+            State::Head(_) | State::Opaque => false,
+        }
+    }
+
+    /// Whether something of ours may be added to what the engine sends next.
+    pub(super) fn may_add(&self) -> bool {
+        matches!(self.state, State::Events(_)) || self.asked.iter().any(|a| a.events.is_some())
+    }
+
+    /// Takes what was told of upgrades; whether something of it is to be sent that has not been. The
+    /// task is woken when there is more.
+    pub(super) fn take_told(&mut self, cx: &mut Context<'_>) -> bool {
+        let State::Events(watch) = &mut self.state else {
+            return false;
+        };
+        watch.listen(cx);
+        watch.splice.is_due()
+    }
+
+    /// The engine has sent nothing for a while, or sends nothing any more.
+    pub(super) fn flush(&mut self, mut send: impl FnMut(&[u8])) {
+        if let State::Events(watch) = &mut self.state {
+            watch.splice.flush(&mut send);
+        }
     }
 
     /// Reads a head, or keeps a part of one; how many of `bytes` it took. `None`: opaque from
@@ -101,11 +166,12 @@ impl Responses {
             return None;
         };
         let before = partial.len();
+        let events = self.asked.front().is_some_and(|a| a.events.is_some());
         let found = if before == 0 {
-            parse(bytes)
+            parse(bytes, events)
         } else {
             partial.extend_from_slice(bytes);
-            parse(partial)
+            parse(partial, events)
         };
         let Some(head) = found.ok()? else {
             if before == 0 {
@@ -117,13 +183,13 @@ impl Responses {
         self.state = match head.status {
             101 => return None,
             100..200 => State::default(),
-            _ => State::Body(self.body(head)?),
+            _ => self.body(head)?,
         };
         Some(taken)
     }
 
-    /// The body after a final head. `None`: a tunnel.
-    fn body(&mut self, head: Head) -> Option<Body> {
+    /// The state in the body after a final head. `None`: a tunnel.
+    fn body(&mut self, head: Head) -> Option<State> {
         // An answer that nothing asked for is Go's 400 or 408 before it closes.
         let asked = self.asked.pop_front().unwrap_or_default();
         self.closing |= head.closing;
@@ -131,14 +197,20 @@ impl Responses {
             return None;
         }
         if asked.head || matches!(head.status, 204 | 304) {
-            return Some(Body::NONE);
+            return Some(State::Body(Body::NONE));
         }
         // Without a length it can't be followed by another response, on whatever path it was
         // asked for: a log read with HTTP/1.0 looks the same, and is not harmed.
         if head.status == 200 && head.raw_stream && head.body == Body::UntilClose {
             return None;
         }
-        Some(head.body)
+        Some(match (asked.events, head.lines) {
+            (Some(query), Some(version)) => {
+                let watch = Watch::new(*query, version, head.body, &self.events);
+                State::Events(Box::new(watch))
+            }
+            _ => State::Body(head.body),
+        })
     }
 }
 
@@ -148,18 +220,22 @@ enum Unread {
     NotHttp,
 }
 
-/// Reads a response head; `Ok(None)` if there's more to come.
-fn parse(bytes: &[u8]) -> Result<Option<Head>, Unread> {
+/// Reads a response head, which may be of `events`; `Ok(None)` if there's more to come.
+fn parse(bytes: &[u8], events: bool) -> Result<Option<Head>, Unread> {
     let mut few = [const { MaybeUninit::uninit() }; 64];
-    parse_into(bytes, &mut few).or_else(|unread| match unread {
+    parse_into(bytes, events, &mut few).or_else(|unread| match unread {
         Unread::NotHttp => Err(unread),
-        Unread::TooManyHeaders => parse_into(bytes, &mut vec![MaybeUninit::uninit(); lines(bytes)]),
+        Unread::TooManyHeaders => {
+            let mut many = vec![MaybeUninit::uninit(); lines(bytes)];
+            parse_into(bytes, events, &mut many)
+        }
     })
 }
 
 /// As [`parse`], into so many headers.
 fn parse_into<'b>(
     bytes: &'b [u8],
+    events: bool,
     headers: &mut [MaybeUninit<httparse::Header<'b>>],
 ) -> Result<Option<Head>, Unread> {
     let mut response = httparse::Response::new(&mut []);
@@ -175,13 +251,37 @@ fn parse_into<'b>(
             .flat_map(|value| value.split(|&b| b == b','))
             .any(|value| value.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     };
+    let status = response.code.ok_or(Unread::NotHttp)?;
     Ok(Some(Head {
         len,
-        status: response.code.ok_or(Unread::NotHttp)?,
+        status,
         body: body_of(response.headers).ok_or(Unread::NotHttp)?,
         raw_stream: values(response.headers, "content-type").any(is_raw_stream),
         closing: connection("close") || response.version == Some(0) && !connection("keep-alive"),
+        lines: (events && status == 200)
+            .then(|| lines_of(response.headers))
+            .flatten(),
     }))
+}
+
+/// The `Api-Version` of an answer whose body is lines of JSON, in chunks or until the end; empty where
+/// it does not say. `None`: it is something else, or packed.
+fn lines_of(headers: &[httparse::Header<'_>]) -> Option<String> {
+    let is_json = |value: &[u8]| {
+        let essence = value.split(|&b| b == b';').next().unwrap_or_default();
+        LINES
+            .iter()
+            .any(|lines| essence.trim_ascii().eq_ignore_ascii_case(lines))
+    };
+    let is_plain = values(headers, "content-encoding").next().is_none()
+        && values(headers, "content-length").next().is_none()
+        && values(headers, "transfer-encoding")
+            .all(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    if !is_plain || !values(headers, "content-type").any(is_json) {
+        return None;
+    }
+    let version = values(headers, "api-version").next().unwrap_or_default();
+    Some(String::from_utf8_lossy(version).into_owned())
 }
 
 /// How the body of a response is framed. `None`: it can't be told.
@@ -200,140 +300,4 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Option<Body> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const GET: Asked = Asked {
-        head: false,
-        connect: false,
-        hijack: false,
-    };
-    const HEAD: Asked = Asked { head: true, ..GET };
-    const HIJACK: Asked = Asked {
-        hijack: true,
-        ..GET
-    };
-    const CONNECT: Asked = Asked {
-        connect: true,
-        hijack: true,
-        head: false,
-    };
-    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
-
-    fn after(asked: &[Asked], bytes: &str) -> (Seen, Responses) {
-        let mut responses = Responses::default();
-        for asked in asked {
-            responses.expect(*asked);
-        }
-        let seen = responses.observe(bytes.as_bytes());
-        (seen, responses)
-    }
-
-    #[test]
-    fn answers_are_counted_to_the_last_byte() {
-        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n\r\n";
-        let cases: &[(&[Asked], String)] = &[
-            (&[], String::new()),
-            (&[GET], OK.into()),
-            (&[GET, GET], format!("{OK}{chunked}")),
-            (
-                &[GET],
-                format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 E\r\nL: x\r\n\r\n{OK}"),
-            ),
-            (&[HEAD, GET], format!("{}{OK}", &OK[..OK.len() - 2])),
-            (&[GET, GET], format!("HTTP/1.1 204 No Content\r\n\r\n{OK}")),
-            (
-                &[GET, GET],
-                format!("HTTP/1.1 304 N\r\nContent-Length: 9\r\n\r\n{OK}"),
-            ),
-            (&[HIJACK], OK.into()),
-            (
-                &[CONNECT],
-                "HTTP/1.1 404 N\r\nContent-Length: 0\r\n\r\n".into(),
-            ),
-            (
-                &[HIJACK],
-                "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\
-                 Content-Length: 0\r\n\r\n"
-                    .into(),
-            ),
-        ];
-        for (asked, bytes) in cases {
-            let (seen, responses) = after(asked, bytes);
-            assert_eq!(seen, Seen::Responses, "{bytes:?}");
-            assert!(responses.all_answered(), "{bytes:?}");
-            assert!(!responses.awaits_hijack(), "{bytes:?}");
-            if !bytes.is_empty() {
-                let (_, responses) = after(asked, &bytes[..bytes.len() - 1]);
-                assert!(!responses.all_answered(), "{bytes:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_last_answer_of_a_connection_is_never_followed() {
-        for bytes in [
-            "HTTP/1.1 200 OK\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-            "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-        ] {
-            let (seen, responses) = after(&[GET], bytes);
-            assert_eq!(seen, Seen::Responses, "{bytes:?}");
-            assert!(!responses.all_answered(), "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn hijacks_are_known_when_the_engine_accepts_them() {
-        for (asked, bytes) in [
-            (HIJACK, "HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\n"),
-            (GET, "HTTP/1.1 101 UPGRADED\r\n\r\n\0\0"),
-            (CONNECT, "HTTP/1.1 200 OK\r\n\r\n"),
-            (
-                HIJACK,
-                "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n",
-            ),
-            (GET, "no response at all\r\n\r\n"),
-            (GET, "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
-        ] {
-            let (seen, mut responses) = after(&[asked], bytes);
-            assert_eq!(seen, Seen::Opaque, "{bytes:?}");
-            assert_eq!(responses.observe(OK.as_bytes()), Seen::Opaque, "{bytes:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_sees_the_same(
-            parts in prop::collection::vec(0_usize..6, 0..6),
-            end in 0_usize..3,
-            cuts in prop::collection::vec(1_usize..30, 1..20),
-        ) {
-            let parts: Vec<_> = parts.iter().map(|n| [
-                (GET, OK),
-                (HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
-                (GET, "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 204 N\r\n\r\n"),
-                (GET, "HTTP/1.1 200 O\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
-                (GET, "HTTP/1.1 404 N\nContent-Length: 3\n\nabc"),
-                (GET, "HTTP/1.1 304 N\r\n\r\n"),
-            ][*n]).collect();
-            let asked: Vec<_> = parts.iter().map(|part| part.0).chain([HIJACK]).collect();
-            let mut bytes: String = parts.iter().map(|part| part.1).collect();
-            bytes += ["HTTP/1.1 101 U\r\n\r\nraw", OK, "HTTP/1.1 404 N\r\n\r\nxy"][end];
-            let (whole, all) = after(&asked, &bytes);
-            prop_assert_eq!(whole == Seen::Opaque, end == 0);
-            let (_, mut responses) = after(&asked, "");
-            let (mut at, mut cuts, mut seen) = (0, cuts.iter().cycle(), Seen::Responses);
-            while at < bytes.len() {
-                let to = bytes.len().min(at + cuts.next().unwrap());
-                seen = responses.observe(&bytes.as_bytes()[at..to]);
-                at = to;
-            }
-            prop_assert_eq!(seen, whole);
-            prop_assert_eq!(responses.all_answered(), all.all_answered());
-            prop_assert_eq!(format!("{responses:?}"), format!("{all:?}"));
-        }
-    }
-}
+mod tests;

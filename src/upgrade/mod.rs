@@ -16,12 +16,14 @@
 //! | `running`, `locks`, `status` | what others see of a transaction under way, and are kept from |
 //! | [`marker`] | the journal |
 //! | `outcome`, `answer`, `reach` | what the caller is told |
+//! | `events` | what those are told who follow the engine's events |
 
 mod admission;
 mod answer;
 mod clash;
 mod companions;
 pub mod decide;
+mod events;
 mod fault;
 mod identity;
 mod image;
@@ -52,6 +54,7 @@ use uuid::Uuid;
 
 use self::{running::Running, status::Failures, transaction::Transaction};
 use crate::engine::{Container, Engine};
+pub use events::{Action, Event, Events, Listener};
 pub use identity::Identities;
 pub use locks::{Isolation, Underway};
 pub use outcome::{
@@ -83,6 +86,8 @@ struct Shared {
     identities: Identities,
     /// How upgrades of containers failed that were not upgraded since.
     failures: Failures,
+    /// How upgrades ended, for those who follow the engine's events.
+    events: Events,
     /// The running transactions: a server that ends waits for them.
     transactions: TaskTracker,
     /// Whether what an earlier process left unfinished was looked after.
@@ -110,6 +115,7 @@ impl Upgrades {
                 isolation: Isolation::default(),
                 identities: Identities::default(),
                 failures: Failures::default(),
+                events: Events::default(),
                 transactions: TaskTracker::new(),
                 recovered: Mutex::new(false),
                 told: DashMap::new(),
@@ -137,6 +143,12 @@ impl Upgrades {
     #[must_use]
     pub fn isolation(&self) -> Isolation {
         self.shared.isolation.clone()
+    }
+
+    /// What became of upgrades, as it happens.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.shared.events.clone()
     }
 
     /// Completes when no transaction runs. None begins meanwhile, if the caller has stopped
@@ -176,6 +188,7 @@ impl Shared {
             identities: &self.identities,
             lock: &lock,
             progress,
+            events: &self.events,
         };
         let result = transaction.run(&id).await;
         if !request.dry_run {

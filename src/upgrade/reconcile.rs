@@ -12,7 +12,7 @@ use super::{
     marker::{Marker, Original, RunState},
     verify, words,
 };
-use crate::engine::{Engine, EngineError, RestartPolicy, StopOptions};
+use crate::engine::{Container, Engine, EngineError, RestartPolicy, StopOptions};
 
 /// How often one repair may be tried on one state of things. More than once, because an answer
 /// can be lost; not for ever, because an engine can be broken.
@@ -31,6 +31,15 @@ pub(super) struct Settled {
     pub rest: Rest,
     /// Whether anything was done to the original, or could have been.
     pub touched: bool,
+    /// The leader's containers.
+    pub leader: Seen,
+}
+
+/// The containers of one member, as they were seen last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub original: Option<Container>,
+    pub replacement: Option<Container>,
 }
 
 /// A reconciliation that could not come to rest: what was tried last, and what it met.
@@ -54,6 +63,8 @@ pub(super) struct Reconciler<'a> {
     /// Until when a stop of an original may still be under way, whose client was lost. The
     /// original may look well until then.
     stop_until: Option<Instant>,
+    /// The leader's containers.
+    leader: Seen,
 }
 
 impl<'a> Reconciler<'a> {
@@ -73,6 +84,7 @@ impl<'a> Reconciler<'a> {
             replacements,
             verdict,
             stop_until: None,
+            leader: Seen::default(),
         }
     }
 
@@ -110,7 +122,11 @@ impl<'a> Reconciler<'a> {
                         successions.extend(all);
                         successions.into_iter().for_each(Succession::stands);
                     }
-                    return Ok(Settled { rest, touched });
+                    return Ok(Settled {
+                        rest,
+                        touched,
+                        leader: self.leader,
+                    });
                 }
                 Next::Verify => {
                     self.verdict = self.verify().await;
@@ -256,7 +272,14 @@ impl<'a> Reconciler<'a> {
         let mut members = Vec::with_capacity(self.markers.len());
         // The leader comes last: what is done because of it is done at once.
         for (marker, replacement) in self.markers.iter().zip(&mut self.replacements).rev() {
-            members.push(look(self.engine, marker, replacement).await?);
+            let seen = look(self.engine, marker, replacement).await?;
+            members.push(Pair {
+                original: seen.original.as_ref().map(Sight::from),
+                replacement: seen.replacement.as_ref().map(Sight::from),
+            });
+            if marker.is_leader() {
+                self.leader.update(seen);
+            }
         }
         members.reverse();
         Ok(Observed {
@@ -332,12 +355,20 @@ impl<'a> Reconciler<'a> {
     }
 }
 
+impl Seen {
+    /// One more look. What is gone by now is known from earlier ones.
+    fn update(&mut self, seen: Self) {
+        self.original = seen.original.or(self.original.take());
+        self.replacement = seen.replacement.or(self.replacement.take());
+    }
+}
+
 /// Looks at the containers of one member, and notes the replacement's ID.
 async fn look(
     engine: &dyn Engine,
     marker: &Marker,
     id: &mut Option<String>,
-) -> Result<Pair, EngineError> {
+) -> Result<Seen, EngineError> {
     let original = existing(engine, &marker.original.id).await?;
     let replacement = match &id {
         Some(id) => existing(engine, id).await?,
@@ -350,8 +381,8 @@ async fn look(
     if let Some(container) = &replacement {
         *id = Some(container.id.clone());
     }
-    Ok(Pair {
-        original: original.as_ref().map(Sight::from),
-        replacement: replacement.as_ref().map(Sight::from),
+    Ok(Seen {
+        original,
+        replacement,
     })
 }

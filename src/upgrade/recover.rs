@@ -13,13 +13,14 @@ use tracing::{info, warn};
 use super::{
     LONGEST_MEND_PAUSE, MEND_PAUSE, Shared, Upgrades,
     decide::{Next, Repair, Rest, Verdict},
+    events::Event,
     look::{self, Labelled, existing, text},
     marker::{Marker, is_parked, names},
     owner::Liveness,
-    reconcile::Reconciler,
+    reconcile::{Reconciler, Settled},
     running::{Direction, Running},
 };
-use crate::engine::{Container, Engine, EngineError};
+use crate::engine::{Container, Engine, EngineError, Status};
 
 /// How many unfinished transactions are recovered at a time. Most of the time of each is spent on
 /// watching a replacement.
@@ -236,7 +237,9 @@ impl Shared {
         );
         // Most were finished long ago.
         let next = match reconciler.next().await {
-            Ok(Next::Rest(Rest::Committed)) => return None,
+            Ok(Next::Rest(Rest::Committed)) if !self.failures.is_unfinished(&marker) => {
+                return None;
+            }
             next => next,
         };
         if is_anothers(&marker, engine).await {
@@ -268,15 +271,32 @@ impl Shared {
         lock.running.isolate(look::networks(&container.document));
         reconciler.outlast_stop();
         let ending = match reconciler.run().await {
-            Ok(settled) => match settled.rest {
-                Rest::Committed => Recovered::Committed,
-                Rest::RolledBack => Recovered::RolledBack,
-                Rest::HandsOff(why) => Recovered::HandsOff(why),
-            },
+            Ok(settled) => {
+                if self.has_touched(&marker, &settled)
+                    && let Some(event) = Event::of(&marker, &settled)
+                {
+                    self.events.tell(event);
+                }
+                match settled.rest {
+                    Rest::Committed => Recovered::Committed,
+                    Rest::RolledBack => Recovered::RolledBack,
+                    Rest::HandsOff(why) => Recovered::HandsOff(why),
+                }
+            }
             Err(stuck) => Recovered::Stuck(stuck.to_string()),
         };
         self.failures.recovered(&marker.original.id, &ending);
         Some(Recovery::of(&marker, ending))
+    }
+
+    /// Whether a transaction that was recovered so had touched the original, as far as can be told:
+    /// where only a replacement had to be removed that never ran, nothing happened to anybody.
+    fn has_touched(&self, marker: &Marker, settled: &Settled) -> bool {
+        let has_run = |replacement: &Container| replacement.status != Status::Created;
+        settled.touched
+            || settled.rest == Rest::Committed
+            || settled.leader.replacement.as_ref().is_some_and(has_run)
+            || self.failures.is_unfinished(marker)
     }
 }
 

@@ -4,9 +4,10 @@ use tracing::info;
 
 use super::{
     decide::{Rest, Verdict},
+    events::{Event, Events},
     fault::Fault,
     identity::Identities,
-    look::observe,
+    look::{observe, text},
     marker::{Marker, RunState},
     members::Member,
     outcome::{Cause, Failure, Rollback, Step},
@@ -87,6 +88,8 @@ pub(super) struct Attempt<'a> {
     pub engine: &'a dyn Engine,
     pub identities: &'a Identities,
     pub members: Vec<Member>,
+    /// Told of how it ends.
+    pub events: &'a Events,
 }
 
 impl Attempt<'_> {
@@ -137,6 +140,11 @@ impl Attempt<'_> {
         let (name, marker) = (self.name(), &self.members[0].marker);
         // Disarm and what follows is done to the originals; create is not.
         let began = setback.step != Step::Create;
+        if let Ok(settled) = &settled
+            && (began || settled.touched)
+        {
+            self.tell(settled);
+        }
         let short_id = marker.original.id.get(..12).unwrap_or(&marker.original.id);
         let (rollback, state) = match settled {
             Ok(settled) => match settled.rest {
@@ -176,6 +184,18 @@ impl Attempt<'_> {
                 setback.step,
                 setback.how()
             ),
+        }
+    }
+
+    /// Tells those who follow the events how it ended.
+    pub(super) fn tell(&self, settled: &Settled) {
+        let Member { marker, plan, .. } = &self.members[0];
+        if let Some(mut event) = Event::of(marker, settled) {
+            if event.old_image.is_empty() {
+                // The replacement was never seen, perhaps never made.
+                text(&plan.create, "/Image").clone_into(&mut event.old_image);
+            }
+            self.events.tell(event);
         }
     }
 

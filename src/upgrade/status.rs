@@ -94,8 +94,21 @@ impl Failures {
         self.0.insert(id.to_owned(), ended);
     }
 
+    /// Whether the transaction of this marker touched the original here, and was left unfinished.
+    pub fn is_unfinished(&self, marker: &Marker) -> bool {
+        self.0.get(&marker.original.id).is_some_and(|ended| {
+            let Failure { step, rollback, .. } = ended.failure;
+            ended.transaction == marker.transaction
+                && step != Step::Create
+                && rollback == Rollback::Incomplete
+        })
+    }
+
     /// An unfinished upgrade of the container of this ID was recovered so.
     pub fn recovered(&self, id: &str, ending: &Recovered) {
+        if *ending == Recovered::Committed {
+            self.0.remove(id);
+        }
         if *ending != Recovered::RolledBack {
             return;
         }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{
     Progress, admission, answer,
     decide::{Rest, Verdict},
+    events::Events,
     fault::Fault,
     identity::Identities,
     image,
@@ -40,6 +41,8 @@ pub(super) struct Transaction<'a> {
     pub lock: &'a Lock<'a>,
     /// Told of each step, and of the pull's lines.
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+    /// Told of how it ends.
+    pub events: &'a Events,
 }
 
 impl Transaction<'_> {
@@ -91,6 +94,7 @@ impl Transaction<'_> {
             engine: self.engine,
             identities: self.identities,
             members,
+            events: self.events,
         };
         let created = self.create(&mut attempt).await?;
         match self.replace(&attempt).await {
@@ -410,6 +414,7 @@ impl Transaction<'_> {
         if let Ok(settled) = &settled
             && settled.rest == Rest::Committed
         {
+            attempt.tell(settled);
             return Ok(());
         }
         let setback = Setback {

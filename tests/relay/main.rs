@@ -8,6 +8,7 @@
 
 mod bytes;
 mod ends;
+mod events;
 mod hijack;
 mod identity;
 mod ours;

@@ -6,7 +6,7 @@ use refit::{
     api::Api,
     engine::{Address, DockerEngine, Limits, Stream},
     relay::Relay,
-    upgrade::Upgrades,
+    upgrade::{Events, Upgrades},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -45,6 +45,8 @@ fn relay_with(engine: &Address, upgrades: &Upgrades) -> Relay {
 pub struct Rig {
     pub relay: Relay,
     pub upgrades: Upgrades,
+    /// What it tells of upgrades.
+    pub events: Events,
     engine: UnixListener,
     _folder: TempDir,
 }
@@ -64,6 +66,7 @@ impl Rig {
         let upgrades = upgrades_on(&address);
         Self {
             relay: relay_with(&address, &upgrades),
+            events: upgrades.events(),
             upgrades,
             engine,
             _folder: folder,

@@ -16,6 +16,7 @@
 mod case;
 mod check;
 mod tally;
+mod told;
 mod unseen;
 
 use case::{Activity, Case, Companions, Obstacle, Replacement, Trial};

@@ -16,7 +16,7 @@ use std::{
 };
 
 use compat_tests::{
-    direct,
+    direct, engines,
     process::{Listening, Refit},
 };
 use http_body_util::{BodyExt, Either, Full};
@@ -38,7 +38,6 @@ use tokio::{
 
 use super::{
     calls::{Call, Place},
-    engine,
     fault::{Blow, Fault, When},
 };
 
@@ -240,12 +239,12 @@ impl Shared {
     /// Ends the engine as it is seen from outside: nobody listens, and no connection stays.
     fn kill_dockerd(&self) -> io::Result<()> {
         let (socket, away) = (self.socket.clone(), self.socket.with_extension("away"));
-        engine::dockerd("kill");
+        engines::manage("kill");
         fs::rename(&socket, &away)?;
         self.severed.notify_waiters();
         self.case().outage = Some(thread::spawn(move || {
             thread::sleep(OUTAGE);
-            engine::dockerd("start");
+            engines::manage("start");
             fs::rename(away, socket).expect("listen again");
         }));
         Ok(())

@@ -16,7 +16,6 @@
 
 mod calls;
 mod check;
-mod engine;
 mod fault;
 mod injector;
 mod lane;
@@ -34,6 +33,8 @@ use std::{
     thread,
     time::Instant,
 };
+
+use compat_tests::engines;
 
 use calls::{Call, ROLLED_BACK, STARTED, Story, UPGRADED};
 use fault::{Fault, OF_CALLS, OF_DOCKERD, When};
@@ -88,7 +89,7 @@ impl Matrix {
         println!(
             "\n{} on Docker {}\n{tally}\n{written} acknowledged writes, each looked for; {:.0?}",
             self.name,
-            engine::version(),
+            engines::version(),
             begin.elapsed()
         );
         conclude(&tally, &cases, written);

@@ -11,9 +11,10 @@ use std::{
     time::Duration,
 };
 
-use compat_tests::PATIENCE;
-
-use super::engine::{enter_network, in_network};
+use compat_tests::{
+    PATIENCE,
+    engines::{enter_network, in_network},
+};
 
 /// How long it waits for anything.
 const LIMIT: Duration = Duration::from_millis(500);

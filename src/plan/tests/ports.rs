@@ -9,6 +9,7 @@ fn case(bindings: &str) -> Case {
             { "HostIp": "0.0.0.0", "HostPort": "32768" },
             { "HostIp": "::", "HostPort": "32769" },
             { "HostIp": "127.0.0.1", "HostPort": "8001" },
+            { "HostIp": "127.0.0.2", "HostPort": "8001" },
         ],
         "53/udp": [{ "HostIp": "0.0.0.0", "HostPort": "32770" }],
         "81/tcp": null,
@@ -35,6 +36,8 @@ fn an_ephemeral_port_keeps_its_number_and_the_address_that_was_asked_for() {
         { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8000-8010" }] } | { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8001" }] } | ["80/tcp"]
         { "80/tcp": [{ "HostIp": "::", "HostPort": "" }] }         | { "80/tcp": [{ "HostIp": "::", "HostPort": "32769" }] }         | ["80/tcp"]
         { "53/udp": [{ "HostIp": "", "HostPort": "" }] }           | { "53/udp": [{ "HostIp": "", "HostPort": "32770" }] }           | ["53/udp"]
+        // One number at two addresses.
+        { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "" }, { "HostIp": "127.0.0.2", "HostPort": "" }] } | { "80/tcp": [{ "HostIp": "127.0.0.1", "HostPort": "8001" }, { "HostIp": "127.0.0.2", "HostPort": "8001" }] } | ["80/tcp"]
         // Two of one port get two numbers.
         { "82/tcp": [{ "HostIp": "", "HostPort": "" }, { "HostIp": "", "HostPort": "" }] } | { "82/tcp": [{ "HostIp": "", "HostPort": "32771" }, { "HostIp": "", "HostPort": "32772" }] } | ["82/tcp"]
         // A number stays, and is given to none beside it.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use refit::{
     engine::EngineError,
-    upgrade::{Cause, Ending, Failure, Upgrades, marker::RunState},
+    upgrade::{Cause, Ending, Event, Failure, Upgrades, marker::RunState},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -109,6 +109,8 @@ pub struct Trial {
     pub answer: Option<(Result<Ending, Failure>, World)>,
     /// The calls up to the rest.
     pub calls: Vec<Call>,
+    /// What was told of it up to then, by one process after the other.
+    pub events: Vec<Arc<Event>>,
     /// Whether it came to rest.
     pub is_at_rest: bool,
     /// Whether somebody asked for the original back, and was told that it comes.
@@ -184,6 +186,7 @@ impl Case {
         request.stop.timeout = Some(1);
         request.monitor = Duration::from_millis(300);
         let upgrades = Upgrades::new(engine.clone());
+        let mut told = vec![upgrades.events()];
         let mut upgrade = upgrades.begin("web".to_owned(), request);
         let mut is_cancelled = false;
         let answer = loop {
@@ -193,7 +196,7 @@ impl Case {
                     break Some((told.expect("an outcome"), engine.world().clone()));
                 }
                 () = engine.died() => {
-                    recover(&mut engine);
+                    told.push(recover(&mut engine).events());
                     break None;
                 }
                 () = engine.asks_back() => {
@@ -209,7 +212,7 @@ impl Case {
                 biased;
                 () = engine.died() => {
                     alive = None;
-                    recover(&mut engine);
+                    told.push(recover(&mut engine).events());
                 }
                 // It has ended: nobody asks any more.
                 () = engine.asks_back() => engine.has_asked(),
@@ -223,7 +226,9 @@ impl Case {
             (world.calls.clone(), world.clone())
         };
         let another = recover(&mut engine);
+        told.push(another.events());
         rest(&engine).await;
+        let events = told.iter().flat_map(|events| events.listen().0).collect();
         let unrest = engine.world().changes();
         let mut successors = Vec::new();
         for upgrades in alive.into_iter().chain([another]) {
@@ -236,6 +241,7 @@ impl Case {
             world,
             answer,
             calls,
+            events,
             is_at_rest,
             is_cancelled,
             unrest,

@@ -18,7 +18,10 @@ use refit::{
     upgrade::{Ending, Failure, Rollback, Step, marker::RunState},
 };
 
-use super::case::{Case, Trial};
+use super::{
+    case::{Case, Trial},
+    told,
+};
 use crate::simulated::{Call, Container, Mount, Verb, Whom, World};
 
 /// What is wrong with the end of a trial.
@@ -120,6 +123,9 @@ impl Judge<'_> {
         problems.extend(self.kept_up());
         problems.extend(self.told());
         problems.extend(self.identified());
+        if self.trial.world.done_by_people.is_empty() {
+            problems.extend(told::problems(self.trial));
+        }
         problems
     }
 

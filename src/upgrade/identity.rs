@@ -166,9 +166,14 @@ impl Identities {
         engine: &dyn Engine,
         reference: &str,
     ) -> Result<Option<Container>, EngineError> {
+        let Some(current) = self.find(reference) else {
+            return Ok(None);
+        };
+        let found = existing(engine, &current).await?;
         match self.find(reference) {
-            Some(current) => existing(engine, &current).await,
-            None => Ok(None),
+            // It gave way meanwhile.
+            Some(next) if next != current => existing(engine, &next).await,
+            _ => Ok(found),
         }
     }
 

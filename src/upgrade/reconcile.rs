@@ -22,6 +22,10 @@ const TRIES: u32 = 6;
 /// of a repair; each further try waits that much longer.
 const PACE: Duration = Duration::from_millis(200);
 
+/// How long lies between the moment from which the replacements stand for their originals and the
+/// commit: what was asked of an original before reaches the engine, however busy it is.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// How many repairs a reconciliation may take for each member; the longest way has nine.
 const REPAIRS: usize = 40;
 
@@ -112,15 +116,14 @@ impl<'a> Reconciler<'a> {
         let mut touched = false;
         let mut last: Option<(usize, Repair, Observed)> = None;
         let mut tries = 0;
-        let mut successions = Vec::new();
+        let mut successions = None;
         for _ in 0..REPAIRS * self.markers.len() {
             let observed = self.observe().await?;
             let (at, repair) = match decide(&self.markers, &observed) {
                 Next::Rest(rest) => {
                     if rest == Rest::Committed {
-                        let all = (0..self.markers.len()).filter_map(|at| self.succeed(at));
-                        successions.extend(all);
-                        successions.into_iter().for_each(Succession::stands);
+                        let begun = successions.into_iter().flatten();
+                        begun.chain(self.succeed_all()).for_each(Succession::stands);
                     }
                     return Ok(Settled {
                         rest,
@@ -134,6 +137,11 @@ impl<'a> Reconciler<'a> {
                 }
                 Next::Repair(at, repair) => (at, repair),
             };
+            if repair == Repair::Commit && successions.is_none() {
+                successions = Some(self.succeed_all());
+                sleep(GRACE).await;
+                continue;
+            }
             if self.must_outlast_stop(at, repair, &observed).await
                 || self.is_changed(at, repair, &observed).await
             {
@@ -148,9 +156,6 @@ impl<'a> Reconciler<'a> {
             if repair == Repair::StartOriginal && at == 0 {
                 // Whatever stop there was has ended: it is the leader's that comes last.
                 self.stop_until = None;
-            }
-            if repair == Repair::Commit {
-                successions.extend(self.succeed(at));
             }
             touched |= repair != Repair::RemoveReplacement;
             let Original { name, .. } = &self.markers[at].original;
@@ -186,10 +191,13 @@ impl<'a> Reconciler<'a> {
         })
     }
 
-    /// The replacement of the member at this place begins to stand for its original.
-    fn succeed(&self, at: usize) -> Option<Succession> {
-        let replacement = self.replacements[at].as_deref()?;
-        Some(self.identities.succeed(&self.markers[at], replacement))
+    /// The replacements begin to stand for their originals.
+    fn succeed_all(&self) -> Vec<Succession> {
+        let members = self.markers.iter().zip(&self.replacements);
+        let known = members.filter_map(|(marker, id)| Some((marker, id.as_deref()?)));
+        known
+            .map(|(marker, replacement)| self.identities.succeed(marker, replacement))
+            .collect()
     }
 
     /// Waits out a stop of the running originals that may be under way, before the markers go, and before

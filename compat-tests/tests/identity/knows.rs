@@ -37,7 +37,9 @@ fn a_container_that_is_called_like_an_earlier_id_wins() {
         lineage.upgrade();
         for reference in lineage.references(0) {
             assert_means(&lineage, reference);
-            let other = scenario.run(&["--name", reference, "busybox", "true"]);
+            // One that runs would be another from one look to the next.
+            let fixed = ["create", "--name", reference, &scenario.label()];
+            let other = scenario.docker(&[&fixed[..], &["busybox", "true"]].concat());
             assert_same(&scenario, reference);
             let [refit, _] = inspected(&scenario, reference);
             assert_eq!(refit.text_of("Id"), other);
@@ -130,8 +132,8 @@ fn two_containers_that_had_ids_alike_are_not_mixed_up() {
             if engine.status == 404 {
                 assert_eq!(refit.text_of("Id"), mine.current);
             }
-            if len > 1 {
-                // One digit less means more than one.
+            if len > 1 && is_theirs(&id[..len - 1]) {
+                // One digit less means both.
                 assert_same(&scenario, &id[..len - 1]);
             }
         }

@@ -215,9 +215,16 @@ fn what_a_new_refit_finishes_and_takes_back_it_tells() {
 fn a_stream_that_ends_by_itself_tells_before() {
     let scenario = Scenario::new("told-until");
     let name = scenario.named("web");
-    run(&scenario, &name);
+    let id = run(&scenario, &name);
+    // Whoever watches the original is told what has become of it.
+    let watch = [
+        "--filter",
+        "event=upgrade",
+        "--filter",
+        &format!("container={id}"),
+    ];
     // The CLI reckons it from now.
-    let mut stream = follow(&scenario, &["--until", "-4s", "--filter", "event=upgrade"]);
+    let mut stream = follow(&scenario, &[&["--until", "-4s"], &watch[..]].concat());
     upgrade(&scenario, &name, IMAGES[1]);
     assert!(stream.runs());
     let said = stream.end();

@@ -55,7 +55,10 @@ impl Filters {
         }
         let attributes = attributes(event);
         let (id, name, image) = (&event.id, &event.name, &event.image);
-        let is_actor = |filter: &&str| self.begins(filter, id) || self.begins(filter, name);
+        // Whoever watches the original is told that it is another container now.
+        let was = |filter: &&str| *filter == TYPE && self.begins(filter, &event.old_id);
+        let is_actor =
+            |filter: &&str| self.begins(filter, id) || self.begins(filter, name) || was(filter);
         self.is_action(&event.action.to_string())
             && self.is("type", TYPE)
             && self.is("scope", SCOPE)

@@ -124,6 +124,8 @@ fn filters_match_as_dockerd_matches() {
         (r#"{"container":{"web":false}}"#, true),
         (r#"{"container":["0123456789ab"]}"#, true),
         (r#"{"container":["123456789ab"]}"#, false),
+        (r#"{"container":["fedc"]}"#, true),
+        (r#"{"network":["fedc"]}"#, false),
         (r#"{"container":["other","0123"]}"#, true),
         (r#"{"image":["registry:5000/web/app:2"]}"#, true),
         (r#"{"image":["registry:5000/web/app"]}"#, true),

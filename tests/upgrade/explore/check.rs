@@ -294,7 +294,7 @@ const UNSEEN: usize = 3;
 impl Judge<'_> {
     fn with_people(&self) -> Vec<String> {
         let world = &self.trial.world;
-        let mut problems = Vec::new();
+        let mut problems = Vec::from_iter(told::repeated(self.trial));
         for (at, verb, whom) in &world.done_by_people {
             match (verb, whom) {
                 (Verb::Stop | Verb::Start | Verb::Kill, _) => {

@@ -37,6 +37,12 @@ pub fn problems(trial: &Trial) -> Vec<String> {
     })
 }
 
+/// Whether it was told of more than once, whoever did what.
+pub fn repeated(trial: &Trial) -> Option<String> {
+    let times = trial.events.len();
+    (times > 1).then(|| format!("it was told of {times} times"))
+}
+
 /// What an event says amiss.
 fn of(event: &Event, original: &str) -> Vec<String> {
     let (is, was) = match event.action {

@@ -319,11 +319,11 @@ fn a_link_follows_and_every_run_state_is_kept() {
         );
         let address = networks(&scenario.inspect(&leader, "/NetworkSettings/Networks"));
         let hosts = scenario.docker(&["exec", &linked, "cat", "/etc/hosts"]);
-        let line = hosts
+        let of_leader = hosts
             .lines()
             .find(|line| line.split_whitespace().any(|word| word == "db"));
         assert!(
-            line.is_some_and(|line| line.starts_with(&format!("{address}\t"))),
+            of_leader.is_some_and(|line| line.starts_with(&format!("{address}\t"))),
             "{hosts}"
         );
         assert_eq!(

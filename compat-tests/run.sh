@@ -31,7 +31,7 @@ while (($#)); do
 done
 
 # What the tests need beside cargo; the engines' script brings its own.
-need curl curl gcc gcc patch patch python3 python3
+need curl curl gcc gcc patch patch python3 python3 qemu-aarch64 qemu-user
 cargo nextest --version >/dev/null 2>&1 || {
     say "install cargo-nextest"
     cargo install --locked cargo-nextest

@@ -2,12 +2,13 @@
 # container for a new image: a Redis without data, between the images redis:7.0 and redis:8.0.
 #
 # Downtime is from the end of the one process to the start of the other, as the engine's events
-# tell it, for all three alike. A round goes through all three; the table shows medians.
+# tell it, for all alike. A round goes through all of them; the table shows medians. `held` is an upgrade
+# that placeholders are needed for: an address below the container's is free.
 #
 # ROUNDS=15: rounds.
 
 rounds=${ROUNDS:-15}
-targets=(restart refit compose)
+targets=(restart refit held compose)
 images=(redis:7.0 redis:8.0)
 
 run() {
@@ -21,10 +22,12 @@ run() {
     listening refit
     trap 'remove; cleanup' EXIT
     remove
-    for target in restart refit; do
+    # What stands below the last one goes.
+    for target in restart refit gone held; do
         at_engine run -d --name "refit-bench-$target" --label "refit-bench=$target" \
             "${images[0]}" redis-server --save '' >/dev/null
     done
+    at_engine rm -f refit-bench-gone >/dev/null
     compose "${images[0]}"
     interleave downtime downtime
     table
@@ -53,10 +56,17 @@ downtime() {
 
 restart() { at_engine restart refit-bench-restart; }
 
-refit() {
+refit() { upgrade refit "$1"; }
+
+held() {
+    upgrade held "$1"
+    grep -q '"Warnings":\[\]' "$scratch/held.log" || die "the address was lost"
+}
+
+upgrade() {
     curl -sS --fail-with-body --max-time 60 --unix-socket "$scratch/refit.sock" \
-        "http://docker/containers/refit-bench-refit/upgrade?pull=never" \
-        --data "{\"Image\": \"$1\", \"UpgradeConfig\": {\"Monitor\": 100000000}}"
+        "http://docker/containers/refit-bench-$1/upgrade?pull=never" \
+        --data "{\"Image\": \"$2\", \"UpgradeConfig\": {\"Monitor\": 100000000}}"
 }
 
 compose() {
@@ -79,5 +89,6 @@ table() {
         echo "$target $(median <"$scratch/$target.downtime")"
     done | awk '
         NR == 1 { printf "%-8s %9s %12s\n", "", "ms", "× restart"; restart = $2 }
-        { printf "%-8s %9.1f %12.2f\n", $1, $2 / 1000, $2 / restart }'
+        { printf "%-8s %9.1f %12.2f\n", $1, $2 / 1000, $2 / restart; of[$1] = $2 }
+        END { printf "held is %.2f × refit\n", of["held"] / of["refit"] }'
 }

@@ -320,8 +320,8 @@ impl Scenario {
     /// As [`Scenario::upgrade`], with this patch and a `Monitor` of 200 ms.
     pub fn upgrade_with(&self, container: &str, patch: &Value) -> Answer {
         let mut patch = patch.clone();
-        patch["UpgradeConfig"] =
-            json!({ "Monitor": 200_000_000_u64, "HealthyDeadline": 10_000_000_000_u64 });
+        patch["UpgradeConfig"]["Monitor"] = json!(200_000_000_u64);
+        patch["UpgradeConfig"]["HealthyDeadline"] = json!(10_000_000_000_u64);
         self.post(
             &format!("/containers/{container}/upgrade?pull=never&t=5"),
             &patch.to_string(),

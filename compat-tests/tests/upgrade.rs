@@ -607,7 +607,7 @@ fn progress_is_streamed_and_ends_with_the_answer() {
     assert_eq!(
         steps,
         [
-            "pull", "plan", "create", "stop", "park", "rename", "start", "verify", "commit"
+            "pull", "plan", "create", "hold", "stop", "park", "rename", "start", "verify", "commit"
         ]
     );
     assert_eq!(lines.last().unwrap()["aux"]["Changed"], true);

@@ -51,6 +51,7 @@ struct UpgradeConfig {
     monitor: Option<u64>,
     /// In ns.
     healthy_deadline: Option<u64>,
+    require_same_address: Option<bool>,
 }
 
 /// Reads a call. `target` is the one of the request line, as it stands there.
@@ -88,6 +89,7 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
                 .monitor
                 .map_or(Request::DEFAULT_MONITOR, Duration::from_nanos),
             healthy_deadline: config.healthy_deadline.map(Duration::from_nanos),
+            require_same_address: config.require_same_address.unwrap_or_default(),
         },
         stream: query.flag("stream")?,
     })
@@ -136,7 +138,7 @@ fn upgrade_config(body: &mut plan::Object) -> Result<UpgradeConfig, Mistake> {
         Some(config) => config,
     };
     if let Value::Object(fields) = &mut config {
-        for name in ["Monitor", "HealthyDeadline"] {
+        for name in ["Monitor", "HealthyDeadline", "RequireSameAddress"] {
             if let Some(value) = take(fields, name) {
                 fields.insert(name.to_owned(), value);
             }
@@ -259,6 +261,7 @@ mod tests {
         assert_eq!(call.reference, "web");
         assert_eq!(call.request.monitor, Duration::from_secs(5));
         assert_eq!(call.request.healthy_deadline, None);
+        assert!(!call.request.require_same_address);
         assert_eq!(call.request.pull, Pull::Missing);
         assert!(!call.stream && !call.request.force && call.request.patch.is_empty());
     }
@@ -276,14 +279,16 @@ mod tests {
     #[test]
     fn upgrade_config_is_read_in_any_case() {
         for body in [
-            r#"{"upgradeConfig": {"monitor": 7, "healthyDeadline": 8}}"#,
-            r#"{"UPGRADECONFIG": {"MONITOR": 7, "HealthyDeadline": 8}}"#,
-            r#"{"UpgradeConfig": {"Monitor": 1}, "upgradeconfig": {"Monitor": 7, "healthydeadline": 8}}"#,
+            r#"{"upgradeConfig": {"monitor": 7, "healthyDeadline": 8, "requireSameAddress": true}}"#,
+            r#"{"UPGRADECONFIG": {"MONITOR": 7, "HealthyDeadline": 8, "REQUIRESAMEADDRESS": true}}"#,
+            r#"{"UpgradeConfig": {"Monitor": 1},
+                "upgradeconfig": {"Monitor": 7, "healthydeadline": 8, "RequireSameAddress": true}}"#,
         ] {
             let request = read_text("/containers/web/upgrade", body).unwrap().request;
             assert_eq!(request.monitor, Duration::from_nanos(7), "{body}");
             let deadline = Some(Duration::from_nanos(8));
             assert_eq!(request.healthy_deadline, deadline, "{body}");
+            assert!(request.require_same_address, "{body}");
             assert!(request.patch.is_empty(), "{body}");
         }
     }
@@ -399,6 +404,11 @@ mod tests {
                 "/containers/web/upgrade",
                 r#"{"UpgradeConfig": {"Moniter": 5}}"#,
                 "Moniter",
+            ),
+            (
+                "/containers/web/upgrade",
+                r#"{"UpgradeConfig": {"RequireSameAddress": 1}}"#,
+                "RequireSameAddress",
             ),
         ];
         for (target, body, named) in cases {

@@ -81,8 +81,12 @@ fn tell(recoveries: &[Recovery]) -> ExitCode {
     for Recovery { name, ending, .. } in recoveries {
         println!("{name}: {ending}");
     }
-    let is_finished =
-        |ending: &Recovered| matches!(ending, Recovered::Committed | Recovered::RolledBack);
+    let is_finished = |ending: &Recovered| {
+        matches!(
+            ending,
+            Recovered::Committed | Recovered::RolledBack | Recovered::Cleared
+        )
+    };
     if recoveries
         .iter()
         .all(|recovery| is_finished(&recovery.ending))

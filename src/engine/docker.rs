@@ -8,12 +8,11 @@ use bollard::{
     errors::Error as BollardError,
     models::{ContainerUpdateBody, RestartPolicy as TypedPolicy, RestartPolicyNameEnum},
     query_parameters::{
-        KillContainerOptions, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder,
-        StopContainerOptions, WaitContainerOptions,
+        KillContainerOptions, RemoveContainerOptionsBuilder, RemoveImageOptions,
+        RenameContainerOptionsBuilder, StopContainerOptions, WaitContainerOptions,
     },
 };
-use futures_util::{StreamExt, TryStreamExt};
-use http_body_util::BodyExt;
+use futures_util::StreamExt;
 use hyper::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -21,7 +20,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Address, ApiVersion, Created, Engine, EngineError, Exit, Platform, PullLine, RestartPolicy,
-    Result, StopOptions, exit, limits::Limits, log, raw::Call,
+    Result, StopOptions, exit,
+    limits::Limits,
+    log, progress,
+    raw::{Body, Call},
 };
 
 /// The newest API version that Refit was measured with (Docker 28.5). An engine that offers a
@@ -33,9 +35,6 @@ const NEWEST: ApiVersion = ApiVersion {
 
 /// How long a stop may take that is to wait without end, or as long as the container itself says.
 const STOP_LIMIT: Duration = Duration::from_secs(60 * 60);
-
-/// The longest progress line of a pull; real ones have a few hundred bytes.
-const PULL_LINE_LIMIT: usize = 1024 * 1024;
 
 /// What stays as it is in a path segment or a query value.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
@@ -63,6 +62,19 @@ fn whole(limit: Duration) -> Duration {
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
+}
+
+/// What is to be removed may be gone already.
+fn gone(removed: Result<()>) -> Result<()> {
+    match removed {
+        Err(error) if error.is_not_found() => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The filter of what bears a label.
+fn labelled(label: &str) -> String {
+    encode(&json!({ "label": [label] }).to_string())
 }
 
 /// What a query says of a platform, behind its first parameter.
@@ -195,7 +207,7 @@ impl DockerEngine {
             method,
             path: format!("/v{api}{path}"),
             header: None,
-            body,
+            body: body.map(Body::Json),
             limit,
         };
         let answer = call.json(&self.address).await;
@@ -292,8 +304,7 @@ impl Engine for DockerEngine {
     }
 
     async fn list_labelled(&self, label: &str) -> Result<Vec<String>> {
-        let filters = encode(&json!({ "label": [label] }).to_string());
-        let path = format!("/containers/json?all=true&filters={filters}");
+        let path = format!("/containers/json?all=true&filters={}", labelled(label));
         let listed = self.list(&path).await?;
         Ok(listed
             .iter()
@@ -305,12 +316,24 @@ impl Engine for DockerEngine {
         self.list("/containers/json?all=true").await
     }
 
+    async fn list_labelled_images(&self, label: &str) -> Result<Vec<Value>> {
+        let filters = labelled(label);
+        self.list(&format!("/images/json?filters={filters}")).await
+    }
+
+    async fn architecture(&self) -> Result<String> {
+        let client = self.session().await?.client;
+        let version = client.version().await.map_err(|e| self.explain(e))?;
+        let architecture = version.arch;
+        architecture.ok_or_else(|| EngineError::unknown("version named no Arch"))
+    }
+
     async fn pull(
         &self,
         reference: &str,
         platform: Option<&Platform>,
         auth: Option<&str>,
-        progress: &(dyn Fn(PullLine) + Send + Sync),
+        tell: &(dyn Fn(PullLine) + Send + Sync),
     ) -> Result<()> {
         let api = self.session().await?.api;
         let call = Call {
@@ -324,31 +347,36 @@ impl Engine for DockerEngine {
             body: None,
             limit: self.limits.work,
         };
-        let body = call.send(&self.address).await?.into_body();
-        let mut lines = pin!(tokio_util::codec::FramedRead::new(
-            tokio_util::io::StreamReader::new(
-                body.into_data_stream().map_err(std::io::Error::other)
+        let answer = call.send(&self.address).await?;
+        progress::read(answer, self.limits.work, tell).await
+    }
+
+    async fn import_image(&self, reference: &str, changes: &[String], tar: &[u8]) -> Result<()> {
+        let (repository, tag) = reference.split_once(':').unwrap_or((reference, "latest"));
+        let change = |change: &String| format!("&changes={}", encode(change));
+        let call = Call {
+            method: Method::POST,
+            path: format!(
+                "/v{}/images/create?fromSrc=-&repo={}&tag={}{}",
+                self.session().await?.api,
+                encode(repository),
+                encode(tag),
+                changes.iter().map(change).collect::<String>()
             ),
-            tokio_util::codec::LinesCodec::new_with_max_length(PULL_LINE_LIMIT),
-        ));
-        while let Some(line) = timeout(self.limits.work, lines.next())
-            .await
-            .map_err(|_| EngineError::unknown("the pull made no progress"))?
-        {
-            let line = line.map_err(EngineError::unknown)?;
-            if line.trim().is_empty() {
-                continue;
-            }
-            let line: Value = serde_json::from_str(&line).map_err(EngineError::unknown)?;
-            if let Some(message) = line.get("error").and_then(Value::as_str) {
-                return Err(EngineError::Refused {
-                    status: 500,
-                    message: message.to_owned(),
-                });
-            }
-            progress(line);
-        }
-        Ok(())
+            header: None,
+            body: Some(Body::Tar(tar)),
+            limit: self.limits.work,
+        };
+        let answer = call.send(&self.address).await?;
+        progress::read(answer, self.limits.work, drop).await
+    }
+
+    async fn remove_image(&self, reference: &str) -> Result<()> {
+        let client = self.session().await?.client;
+        let removed = client
+            .remove_image(reference, None::<RemoveImageOptions>, None)
+            .await;
+        gone(removed.map(drop).map_err(|e| self.explain(e)))
     }
 
     async fn create_container(
@@ -477,6 +505,17 @@ impl Engine for DockerEngine {
             .remove_container(container, Some(options))
             .await
             .map_err(|e| self.explain(e))
+    }
+
+    async fn remove_by_force(&self, container: &str) -> Result<()> {
+        let client = self
+            .session()
+            .await?
+            .client
+            .with_timeout(whole(self.limits.work));
+        let options = RemoveContainerOptionsBuilder::default().force(true).build();
+        let removed = client.remove_container(container, Some(options)).await;
+        gone(removed.map_err(|e| self.explain(e)))
     }
 
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>> {

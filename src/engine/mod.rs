@@ -12,6 +12,7 @@ mod exit;
 mod limits;
 mod log;
 mod platform;
+mod progress;
 mod raw;
 mod stream;
 
@@ -117,6 +118,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// The summaries (as `GET /containers/json` prints them) of all containers, running or not.
     async fn list_containers(&self) -> Result<Vec<Value>>;
 
+    /// The summaries (as `GET /images/json` prints them) of all images that bear `label`.
+    async fn list_labelled_images(&self, label: &str) -> Result<Vec<Value>>;
+
+    /// The architecture of the engine's machine, as Go calls it: `amd64`, `arm64`.
+    async fn architecture(&self) -> Result<String>;
+
     /// Pulls `reference`, of a platform where one is given; each progress line is handed to
     /// `progress`. An error that arrives inside the `200` stream is [`EngineError::Refused`]. `auth`
     /// is the `X-Registry-Auth` header, handed on untouched.
@@ -127,6 +134,12 @@ pub trait Engine: fmt::Debug + Send + Sync {
         auth: Option<&str>,
         progress: &(dyn Fn(PullLine) + Send + Sync),
     ) -> Result<()>;
+
+    /// Makes an image of the files in `tar`; `changes` are lines of a Dockerfile.
+    async fn import_image(&self, reference: &str, changes: &[String], tar: &[u8]) -> Result<()>;
+
+    /// Takes a name from an image, which goes with its last one; one that is gone is a success.
+    async fn remove_image(&self, reference: &str) -> Result<()>;
 
     /// `POST /containers/create?name=`, with the body as it is; of an image of another platform than
     /// the given one, it is refused.
@@ -158,6 +171,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// Removes a container that does not run; `volumes` takes its anonymous volumes along.
     async fn remove(&self, container: &str, volumes: bool) -> Result<()>;
+
+    /// Kills a container and removes it; one that is gone is a success.
+    async fn remove_by_force(&self, container: &str) -> Result<()>;
 
     /// The last `lines` lines of the log, standard output and error as they came.
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>>;

@@ -20,9 +20,16 @@ pub(super) struct Call<'a> {
     pub method: Method,
     pub path: String,
     pub header: Option<(&'static str, &'a str)>,
-    pub body: Option<&'a Value>,
+    pub body: Option<Body<'a>>,
     /// How long the head of the answer may take.
     pub limit: Duration,
+}
+
+/// What a request carries.
+#[derive(Clone, Copy)]
+pub(super) enum Body<'a> {
+    Json(&'a Value),
+    Tar(&'a [u8]),
 }
 
 impl Call<'_> {
@@ -82,9 +89,13 @@ impl Call<'_> {
             request = request.header(name, value);
         }
         let body = match self.body {
-            Some(body) => {
+            Some(Body::Json(body)) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");
                 Bytes::from(body.to_string())
+            }
+            Some(Body::Tar(body)) => {
+                request = request.header(header::CONTENT_TYPE, "application/x-tar");
+                Bytes::copy_from_slice(body)
             }
             None => Bytes::new(),
         };

@@ -31,8 +31,10 @@ fn incarnation(container: &Container) -> Incarnation {
 pub(super) fn preview(members: Vec<Member>) -> Preview {
     let is_started = members.iter().any(Member::is_started);
     let resurrects = |member: &Member| member.original.restart_policy.resurrects();
+    let holds = |member: &Member| !member.addresses.is_empty();
     let steps = [
         (Step::Create, true),
+        (Step::Hold, members.iter().any(holds)),
         (Step::Disarm, members.iter().any(resurrects)),
         (Step::Stop, is_started),
         (Step::Park, true),

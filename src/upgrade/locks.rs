@@ -76,6 +76,12 @@ impl Locks {
         Some(Arc::clone(found.value()))
     }
 
+    /// Whether this process works on the transaction of this ID.
+    pub fn runs(&self, transaction: &str) -> bool {
+        let mut all = self.by_key.iter();
+        all.any(|entry| entry.value().transaction == transaction)
+    }
+
     /// A transaction of which this is true, and how far it is.
     fn any(&self, is_it: impl Fn(&Stage) -> bool) -> Option<Underway> {
         self.by_key.iter().find_map(|entry| {

@@ -28,7 +28,7 @@ pub(super) async fn existing(
     }
 }
 
-/// What bears a marker.
+/// What bears a label.
 #[derive(Default)]
 pub(super) struct Labelled {
     pub containers: Vec<Container>,
@@ -36,10 +36,15 @@ pub(super) struct Labelled {
     pub unseen: Vec<(String, EngineError)>,
 }
 
-/// The containers that bear a marker. One that vanishes meanwhile is left out; one that the engine
-/// cannot inspect must not keep the others from being looked after.
+/// The containers that bear a marker.
 pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineError> {
-    let ids = engine.list_labelled(MARKER_LABEL).await?;
+    bearing(engine, MARKER_LABEL).await
+}
+
+/// The containers that bear a label. One that vanishes meanwhile is left out; one that the engine
+/// cannot inspect must not keep the others from being looked after.
+pub(super) async fn bearing(engine: &dyn Engine, label: &str) -> Result<Labelled, EngineError> {
+    let ids = engine.list_labelled(label).await?;
     let looks: Vec<_> = stream::iter(ids)
         .map(async |id| {
             let look = existing(engine, &id).await;

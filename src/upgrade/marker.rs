@@ -2,12 +2,16 @@
 //!
 //! It is the whole journal. While the parked original exists, the upgrade is not committed.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    addresses::dynamic,
     outcome::{Incarnation, Request},
     owner::Owner,
 };
@@ -16,11 +20,18 @@ use crate::{
     plan::{MARKER_LABEL, Plan},
 };
 
+/// The label of placeholders, whose value is the marker of their transaction, and of their image, whose
+/// value is its ID.
+pub const PLACEHOLDER_LABEL: &str = "io.refit.placeholder";
+
 /// The suffix of the replacement's name until it is given the original's.
 const NEW: &str = ".refit-new";
 
 /// The suffix of the parked original's name.
 const OLD: &str = ".refit-old";
+
+/// What comes between the original's name and the number in a placeholder's name.
+const HOLD: &str = ".refit-hold-";
 
 /// How long a lost stop is waited for at most: recovery comes before listening.
 const LONGEST_STOP: Duration = Duration::from_secs(5 * 60);
@@ -110,6 +121,19 @@ pub struct Original {
     pub run_state: RunState,
     /// Its restart policy, which rollback gives back.
     pub restart_policy: RestartPolicy,
+    /// Its dynamic addresses. Earlier markers do not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<DynamicAddress>,
+}
+
+/// An address that the engine chose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DynamicAddress {
+    /// The ID of its network.
+    pub network: String,
+    /// The address.
+    pub ip: IpAddr,
 }
 
 /// An earlier container of the same name.
@@ -276,7 +300,13 @@ impl Marker {
     /// The marker on a container, if it bears one that can be read.
     #[must_use]
     pub fn of(container: &Container) -> Option<Self> {
-        serde_json::from_str(container.label(MARKER_LABEL)?).ok()
+        Self::under(MARKER_LABEL, container)
+    }
+
+    /// The marker that a container bears as this label, if it can be read.
+    #[must_use]
+    pub fn under(label: &str, container: &Container) -> Option<Self> {
+        serde_json::from_str(container.label(label)?).ok()
     }
 
     /// Whether its deadline is over.
@@ -289,6 +319,19 @@ impl Marker {
     #[must_use]
     pub fn to_label(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The value of the label of placeholders: without what only a replacement is asked for, which may
+    /// be long.
+    #[must_use]
+    pub fn to_placeholder_label(&self) -> String {
+        let short = Self {
+            generations: Vec::new(),
+            older: Vec::new(),
+            companions: Vec::new(),
+            ..self.clone()
+        };
+        short.to_label()
     }
 
     /// The name of the replacement until it is given the original's. The engine refuses a second
@@ -304,6 +347,19 @@ impl Marker {
     pub fn old_name(&self) -> String {
         let [_, old] = names(&self.original.name);
         old
+    }
+
+    /// The name of a placeholder.
+    #[must_use]
+    pub fn hold_name(&self, number: usize) -> String {
+        format!("{}{HOLD}{number}", self.original.name)
+    }
+
+    /// Whether a name is that of one of its placeholders.
+    #[must_use]
+    pub fn is_hold_name(&self, name: &str) -> bool {
+        let number = name.strip_prefix(&self.original.name);
+        number.is_some_and(|number| number.starts_with(HOLD))
     }
 
     /// How long a stop that somebody lost sight of may still be under way in the engine, which
@@ -347,6 +403,7 @@ impl Original {
             image_id: container.image_id.clone(),
             run_state: RunState::of(container.status),
             restart_policy: container.restart_policy.clone(),
+            addresses: dynamic(&container.document),
         }
     }
 }
@@ -386,7 +443,7 @@ pub fn final_name(name: &str) -> &str {
 /// Whether a name is one that only a transaction gives.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
-    name.ends_with(NEW) || is_parked(name)
+    name.ends_with(NEW) || is_parked(name) || name.contains(HOLD)
 }
 
 /// Whether a name is that of a parked original.
@@ -449,6 +506,7 @@ impl Marker {
             registry_auth: None,
             monitor: Request::DEFAULT_MONITOR,
             healthy_deadline: None,
+            require_same_address: false,
         };
         let plan = Plan {
             create: Value::Null,

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::{
+    addresses::wanted,
     companions::{self, Replaced},
-    marker::{Marker, RunState},
+    marker::{DynamicAddress, Marker, RunState},
     outcome::{Cause, Failure, Request, Step},
     planning::{self, Images},
 };
@@ -23,6 +24,8 @@ pub(super) struct Member {
     pub image_id: String,
     /// What the replacement's marker says.
     pub marker: Marker,
+    /// The dynamic addresses that the replacement is to have.
+    pub addresses: Vec<DynamicAddress>,
     /// The replacement's ID, once it is known.
     pub replacement: Option<String>,
 }
@@ -101,6 +104,7 @@ pub(super) fn members(
     companions: Vec<Planned>,
 ) -> Vec<Member> {
     let marker = Marker::new(transaction, &leader.original, request, &leader.plan);
+    let wanted = wanted(&leader.original.document, &request.patch);
     let markers: Vec<Marker> = companions
         .iter()
         .map(|planned| marker.of_companion(&planned.original, request, &planned.plan))
@@ -109,6 +113,11 @@ pub(super) fn members(
     let markers = std::iter::once(marker).chain(markers);
     let planned = std::iter::once(leader).chain(companions);
     let member = |(planned, marker): (Planned, Marker)| Member {
+        addresses: if marker.is_leader() {
+            wanted.clone()
+        } else {
+            marker.original.addresses.clone()
+        },
         original: planned.original,
         plan: planned.plan,
         image_id: planned.image_id,

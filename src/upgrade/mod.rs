@@ -9,6 +9,7 @@
 //! | `transaction` | forward: the steps, and what becomes of a failure |
 //! | `admission`, `companions`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
 //! | `members` | the containers of one transaction |
+//! | `addresses` | the replacement answers on the original's |
 //! | `verify`, `fault`, `words` | whether the replacement runs as it should; how it failed, in words |
 //! | `setback`, `reconcile`, [`decide`], `look` | backward: observe, decide, repair, observe again |
 //! | `recover`, [`owner`] | what another process left unfinished, or is working on |
@@ -18,6 +19,7 @@
 //! | `outcome`, `answer`, `reach` | what the caller is told |
 //! | `events` | what those are told who follow the engine's events |
 
+mod addresses;
 mod admission;
 mod answer;
 mod clash;
@@ -52,7 +54,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use self::{running::Running, status::Failures, transaction::Transaction};
+use self::{addresses::Windows, running::Running, status::Failures, transaction::Transaction};
 use crate::engine::{Container, Engine};
 pub use events::{Action, Event, Events, Listener};
 pub use identity::Identities;
@@ -88,6 +90,8 @@ struct Shared {
     failures: Failures,
     /// How upgrades ended, for those who follow the engine's events.
     events: Events,
+    /// Keeps upgrades on one network from each other's addresses.
+    windows: Windows,
     /// The running transactions: a server that ends waits for them.
     transactions: TaskTracker,
     /// Whether what an earlier process left unfinished was looked after.
@@ -116,6 +120,7 @@ impl Upgrades {
                 identities: Identities::default(),
                 failures: Failures::default(),
                 events: Events::default(),
+                windows: Windows::default(),
                 transactions: TaskTracker::new(),
                 recovered: Mutex::new(false),
                 told: DashMap::new(),
@@ -187,6 +192,7 @@ impl Shared {
             request,
             identities: &self.identities,
             lock: &lock,
+            window: self.windows.window(),
             progress,
             events: &self.events,
         };
@@ -195,10 +201,10 @@ impl Shared {
             self.failures.remember(&id, &lock.running, &result);
         }
         lock.running.conclude(&result);
+        let is_incomplete = matches!(&result, Err(f) if f.rollback == Rollback::Incomplete);
+        let is_finished = !is_incomplete && !lock.running.has_left_over();
         drop(lock);
-        if let Err(failure) = &result
-            && failure.rollback == Rollback::Incomplete
-        {
+        if !is_finished {
             self.mend();
         }
         result

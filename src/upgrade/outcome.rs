@@ -11,6 +11,7 @@ use crate::{
 
 /// A checked request for one upgrade.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Request {
     /// The patch, as [`crate::plan::check_patch`] returns it.
     pub patch: Object,
@@ -34,6 +35,8 @@ pub struct Request {
     /// How long a replacement with a health check may take to become healthy; where none is given,
     /// as long as its plan says ([`Plan::healthy_deadline`]).
     pub healthy_deadline: Option<Duration>,
+    /// Whether a replacement that does not get the original's addresses is no good.
+    pub require_same_address: bool,
 }
 
 impl Request {
@@ -69,6 +72,8 @@ pub enum Step {
     Lock,
     /// Create the replacement.
     Create,
+    /// Occupy the addresses that the engine would give to the replacement before the original's.
+    Hold,
     /// See that no daemon starts the original by itself.
     Disarm,
     /// Stop the original.
@@ -92,6 +97,7 @@ impl fmt::Display for Step {
             Self::Plan => "plan",
             Self::Lock => "lock",
             Self::Create => "create",
+            Self::Hold => "hold",
             Self::Disarm => "disarm",
             Self::Stop => "stop",
             Self::Park => "park",

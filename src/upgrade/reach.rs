@@ -1,32 +1,18 @@
 //! What clients reach a container by: its addresses and its published ports. Pure.
 
+use std::net::IpAddr;
+
 use serde_json::{Map, Value};
 
+use super::marker::DynamicAddress;
 use crate::plan::{Object, patched_endpoints};
 
 /// Says, as warnings, what of it differs between two inspect documents of running containers.
 /// What the first does not have, networks that the second is not attached to, and what the request's
 /// `patch` speaks of, say nothing.
 pub(super) fn changes(before: &Value, after: &Value, patch: &Object) -> Vec<String> {
-    let mut changes = Vec::new();
+    let mut changes = addresses(before, after, patch);
     let asked = Asked::of(patch);
-    for (network, was) in object(before, "/NetworkSettings/Networks") {
-        if asked.network(network, was) {
-            continue;
-        }
-        let Some(is) = object_field(after, "/NetworkSettings/Networks", network) else {
-            continue;
-        };
-        for field in ["IPAddress", "GlobalIPv6Address"] {
-            let (was, is) = (text(&was[field]), text(&is[field]));
-            if !was.is_empty() && was != is {
-                let is = if is.is_empty() { "none" } else { is };
-                changes.push(format!(
-                    "the address on network {network} was {was}, and is {is} now"
-                ));
-            }
-        }
-    }
     for (port, was) in object(before, "/NetworkSettings/Ports") {
         if asked.port(port) {
             continue;
@@ -48,6 +34,44 @@ pub(super) fn changes(before: &Value, after: &Value, patch: &Object) -> Vec<Stri
     changes
 }
 
+/// As [`changes`], of the addresses alone.
+pub(super) fn addresses(before: &Value, after: &Value, patch: &Object) -> Vec<String> {
+    let mut changes = Vec::new();
+    let asked = Asked::of(patch);
+    for (network, was) in object(before, "/NetworkSettings/Networks") {
+        let Some(is) = object_field(after, "/NetworkSettings/Networks", network) else {
+            continue;
+        };
+        let names = [network, text(&was["NetworkID"])];
+        for (printed, configured) in [
+            ("IPAddress", "IPv4Address"),
+            ("GlobalIPv6Address", "IPv6Address"),
+        ] {
+            let (was, is) = (text(&was[printed]), text(&is[printed]));
+            if !was.is_empty() && was != is && !asked.address(names, configured) {
+                let is = if is.is_empty() { "none" } else { is };
+                changes.push(format!(
+                    "the address on network {network} was {was}, and is {is} now"
+                ));
+            }
+        }
+    }
+    changes
+}
+
+/// Whether a patch speaks of a dynamic address that a container has.
+pub(super) fn is_asked(patch: &Object, container: &Value, address: &DynamicAddress) -> bool {
+    let configured = match address.ip {
+        IpAddr::V4(_) => "IPv4Address",
+        IpAddr::V6(_) => "IPv6Address",
+    };
+    let asked = Asked::of(patch);
+    object(container, "/NetworkSettings/Networks").any(|(name, endpoint)| {
+        let names = [name, text(&endpoint["NetworkID"])];
+        names[1] == address.network && asked.address(names, configured)
+    })
+}
+
 /// What a patch speaks of.
 struct Asked<'a> {
     mode: Option<&'a Value>,
@@ -65,9 +89,13 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn network(&self, name: &str, printed: &Value) -> bool {
-        let id = text(&printed["NetworkID"]);
-        self.mode.is_some() || [name, id].iter().any(|key| says(self.endpoints, key))
+    /// Whether it speaks of the address that is configured so, on the network of these names.
+    fn address(&self, names: [&str; 2], configured: &str) -> bool {
+        let Some(Value::Object(endpoints)) = self.endpoints else {
+            return says(self.endpoints, "");
+        };
+        let mut endpoints = names.iter().filter_map(|name| endpoints.get(*name));
+        endpoints.any(|endpoint| endpoint.is_null() || says(endpoint.get("IPAMConfig"), configured))
     }
 
     fn port(&self, port: &str) -> bool {
@@ -188,6 +216,7 @@ mod tests {
             "10.0.0.3",
             &json!([{ "HostIp": "0.0.0.0", "HostPort": "81" }]),
         );
+        let endpoint = |settings: &Value| json!({ "NetworkingConfig": { "EndpointsConfig": { "back": settings } } });
         let cases = [
             (json!({}), 2),
             (json!({ "HostConfig": { "Memory": 1 } }), 2),
@@ -200,11 +229,18 @@ mod tests {
                 2,
             ),
             (json!({ "HostConfig": { "PortBindings": null } }), 1),
-            (json!({ "HostConfig": { "NetworkMode": "back" } }), 0),
+            (json!({ "HostConfig": { "NetworkMode": "back" } }), 1),
+            (endpoint(&json!({ "Aliases": ["db"] })), 2),
             (
-                json!({ "NetworkingConfig": { "EndpointsConfig": { "back": {} } } }),
+                endpoint(&json!({ "IPAMConfig": { "IPv6Address": "fd00::9" } })),
+                2,
+            ),
+            (
+                endpoint(&json!({ "IPAMConfig": { "IPv4Address": "10.0.0.3" } })),
                 1,
             ),
+            (endpoint(&json!({ "IPAMConfig": null })), 1),
+            (endpoint(&Value::Null), 1),
             (
                 json!({ "NetworkingConfig": { "EndpointsConfig": { "other": {} } } }),
                 2,

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
+    addresses,
     decide::{Next, Observed, Pair, Repair, Rest, Sight, Verdict, decide},
     identity::{Identities, Succession},
     look::existing,
@@ -352,7 +353,11 @@ impl<'a> Reconciler<'a> {
                     .update_restart_policy(original, &marker.original.restart_policy)
                     .await
             }
-            Repair::StartOriginal => engine.start(original).await,
+            Repair::StartOriginal => {
+                let wanted = &marker.original.addresses;
+                addresses::hold_again(engine, &self.markers[0], wanted).await;
+                engine.start(original).await
+            }
             Repair::PauseOriginal => engine.pause(original).await,
             // With the fresh volumes that were made for it; those that it holds by name survive.
             Repair::RemoveReplacement => engine.remove(replacement, true).await,

@@ -50,12 +50,14 @@ pub enum Recovered {
     Left(String),
     /// It could not be brought to an end yet.
     Stuck(String),
+    /// Nothing was left of it but placeholders, which were removed.
+    Cleared,
     /// What recovery would do.
     Would(&'static str),
 }
 
 impl Recovery {
-    fn of(marker: &Marker, ending: Recovered) -> Self {
+    pub(super) fn of(marker: &Marker, ending: Recovered) -> Self {
         Self {
             transaction: marker.transaction.clone(),
             name: marker.original.name.clone(),
@@ -64,7 +66,7 @@ impl Recovery {
     }
 
     /// Of a container that no marker tells of.
-    fn unmarked(name: String, ending: Recovered) -> Self {
+    pub(super) fn unmarked(name: String, ending: Recovered) -> Self {
         Self {
             transaction: String::new(),
             name,
@@ -77,7 +79,10 @@ impl Recovered {
     /// Whether nothing is left to be done by Refit.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        matches!(self, Self::Committed | Self::RolledBack | Self::HandsOff(_))
+        matches!(
+            self,
+            Self::Committed | Self::RolledBack | Self::Cleared | Self::HandsOff(_)
+        )
     }
 }
 
@@ -86,6 +91,7 @@ impl fmt::Display for Recovered {
         match self {
             Self::Committed => f.write_str("committed"),
             Self::RolledBack => f.write_str("rolled back"),
+            Self::Cleared => f.write_str("its placeholders were removed"),
             Self::HandsOff(why) => write!(f, "left alone: {why}"),
             Self::Left(why) => write!(f, "left to another: {why}"),
             Self::Stuck(why) => write!(f, "not finished yet: {why}"),
@@ -166,7 +172,10 @@ impl Shared {
             ending,
         } = recovery;
         match ending {
-            Recovered::Committed | Recovered::RolledBack | Recovered::Would(_) => {
+            Recovered::Committed
+            | Recovered::RolledBack
+            | Recovered::Cleared
+            | Recovered::Would(_) => {
                 self.told.remove(name);
                 info!(transaction, name, %ending, "recovery");
             }
@@ -204,7 +213,9 @@ impl Shared {
             Recovery::unmarked(name, Recovered::HandsOff(why))
         });
         let recoveries = recoveries.into_iter().flatten();
-        Ok(recoveries.chain(unseen).chain(orphans).collect())
+        let mut recoveries: Vec<Recovery> = recoveries.chain(unseen).chain(orphans).collect();
+        recoveries.extend(self.sweep(&recoveries, dry_run).await);
+        Ok(recoveries)
     }
 
     /// Recovers the transaction of this replacement, of `all` that bear a marker; nothing where it was
@@ -351,7 +362,7 @@ fn orphans(summaries: &[Value], replacements: &[Container]) -> Vec<String> {
 
 /// Whether another process may be working on the transaction: one that lives; one that cannot be seen
 /// from here, until the deadline.
-async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
+pub(super) async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
     let Some(owner) = &marker.owner else {
         return false;
     };

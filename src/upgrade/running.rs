@@ -1,7 +1,10 @@
 //! A transaction under way: what others see of it, and whether it may still be cancelled.
 
 use std::{
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +24,8 @@ pub(super) struct Running {
     stage: Mutex<Stage>,
     /// Somebody asks for the original back.
     cancel: CancellationToken,
+    /// Whether something of it is left that recovery is to remove.
+    left_over: AtomicBool,
     /// How it ended, if it failed.
     failure: OnceLock<Failure>,
     ended: CancellationToken,
@@ -72,6 +77,7 @@ impl Running {
                 networks: Vec::new(),
             }),
             cancel: CancellationToken::new(),
+            left_over: AtomicBool::new(false),
             failure: OnceLock::new(),
             ended: CancellationToken::new(),
         }
@@ -165,6 +171,16 @@ impl Running {
             return Err(Cancelled);
         }
         Ok(())
+    }
+
+    /// Something of it could not be removed.
+    pub fn leave_over(&self) {
+        self.left_over.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something of it is left.
+    pub fn has_left_over(&self) -> bool {
+        self.left_over.load(Ordering::Relaxed)
     }
 
     /// It has ended so: the last step's line, and the summary.

@@ -29,8 +29,10 @@ pub(super) struct Setback {
     pub member: usize,
     /// Whether the engine may still be stopping the original, and so end it later.
     pub may_still_stop: bool,
-    /// Whether it was asked for: then nothing of the replacement's is to blame.
+    /// Whether it was asked for.
     pub is_cancelled: bool,
+    /// Whether something of the replacement's is to blame, of which its log may tell.
+    pub has_last_words: bool,
 }
 
 impl Setback {
@@ -43,12 +45,25 @@ impl Setback {
             member: 0,
             may_still_stop: step == Step::Stop && !was_refused,
             is_cancelled: false,
+            has_last_words: true,
         }
     }
 
     /// It, of the member at this place.
     pub fn of_member(self, member: usize) -> Self {
         Self { member, ..self }
+    }
+
+    /// The step did not come to what it is for.
+    pub fn because(step: Step, why: String) -> Self {
+        Self {
+            step,
+            why,
+            member: 0,
+            may_still_stop: false,
+            is_cancelled: false,
+            has_last_words: false,
+        }
     }
 
     /// What came of the step, as the end of a sentence.
@@ -62,11 +77,8 @@ impl Setback {
     /// The replacement is not good.
     pub fn unverified(fault: &Fault) -> Self {
         Self {
-            step: Step::Verify,
-            why: fault.to_string(),
-            member: 0,
-            may_still_stop: false,
-            is_cancelled: false,
+            has_last_words: true,
+            ..Self::because(Step::Verify, fault.to_string())
         }
     }
 
@@ -78,6 +90,7 @@ impl Setback {
             member: 0,
             may_still_stop: step == Step::Stop,
             is_cancelled: true,
+            has_last_words: false,
         }
     }
 }
@@ -97,7 +110,7 @@ impl Attempt<'_> {
     pub(super) async fn roll_back(&mut self, setback: Setback) -> Failure {
         let replacement = self.members[setback.member].replacement.as_deref();
         let last_words = match (replacement, setback.step) {
-            _ if setback.is_cancelled => String::new(),
+            _ if !setback.has_last_words => String::new(),
             (Some(id), Step::Start) => words::of_failed_start(self.engine, id).await,
             (Some(id), Step::Verify) => words::last_words(self.engine, id).await,
             _ => String::new(),
@@ -138,8 +151,8 @@ impl Attempt<'_> {
         settled: Result<Settled, Stuck>,
     ) -> Failure {
         let (name, marker) = (self.name(), &self.members[0].marker);
-        // Disarm and what follows is done to the originals; create is not.
-        let began = setback.step != Step::Create;
+        // Disarm and what follows is done to the originals; create and hold are not.
+        let began = !matches!(setback.step, Step::Create | Step::Hold);
         if let Ok(settled) = &settled
             && (began || settled.touched)
         {

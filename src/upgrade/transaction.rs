@@ -10,10 +10,11 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
-    Progress, admission, answer,
+    Progress,
+    addresses::{Held, Swapped, Window},
+    admission, answer,
     decide::{Rest, Verdict},
     events::Events,
-    fault::Fault,
     identity::Identities,
     image,
     locks::Lock,
@@ -21,14 +22,14 @@ use super::{
     marker::{Marker, RunState, names},
     members::{self, Member, Planned},
     outcome::{Cause, Ending, Failure, Outcome, Request, Rollback, Step},
-    planning, reach,
+    planning,
     running::{Cancelled, Running},
     setback::{Attempt, Setback},
     verify,
 };
 use crate::{
-    engine::{Container, Engine, EngineError, RestartPolicy, Status, StopOptions},
-    plan::{self, Object},
+    engine::{Container, Engine, EngineError, RestartPolicy, StopOptions},
+    plan,
 };
 
 /// One upgrade under way.
@@ -39,6 +40,8 @@ pub(super) struct Transaction<'a> {
     pub identities: &'a Identities,
     /// Is to be of every name and ID that the container has meanwhile.
     pub lock: &'a Lock<'a>,
+    /// Keeps other upgrades from its addresses between stop and start.
+    pub window: Window<'a>,
     /// Told of each step, and of the pull's lines.
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
     /// Told of how it ends.
@@ -97,23 +100,40 @@ impl Transaction<'_> {
             events: self.events,
         };
         let created = self.create(&mut attempt).await?;
-        match self.replace(&attempt).await {
-            Ok(downtime) => {
-                let (running, moved) = self.look_again(&mut attempt).await?;
-                self.commit(&mut attempt).await?;
-                let warnings = [created, moved].concat();
-                let outcome = answer::upgraded(attempt.members, reference, running, downtime);
-                Ok(Ending::Upgraded(Outcome {
-                    warnings: [outcome.warnings, warnings].concat(),
-                    ..outcome
-                }))
+        let swapped = self.swap(&mut attempt).await;
+        self.release(&attempt, &swapped).await;
+        let Swapped {
+            running,
+            downtime,
+            moved,
+            ..
+        } = swapped?;
+        let outcome = answer::upgraded(attempt.members, reference, running, downtime);
+        Ok(Ending::Upgraded(Outcome {
+            warnings: [outcome.warnings, created, moved].concat(),
+            ..outcome
+        }))
+    }
+
+    /// The steps from hold to commit, or back.
+    async fn swap(&self, attempt: &mut Attempt<'_>) -> Result<Swapped, Failure> {
+        match self.replace(attempt).await {
+            Ok((downtime, held)) => {
+                let (running, moved) = self.look_again(attempt, &held).await?;
+                self.commit(attempt).await?;
+                Ok(Swapped {
+                    running,
+                    downtime,
+                    moved,
+                    has_placeholders: held.made > 0 || attempt.is_out_of_order(),
+                })
             }
-            Err(setback) => Err(self.roll_back(&mut attempt, setback).await),
+            Err(setback) => Err(self.roll_back(attempt, setback).await),
         }
     }
 
     /// What others see of it.
-    fn running(&self) -> &Running {
+    pub(super) fn running(&self) -> &Running {
         &self.lock.running
     }
 
@@ -164,7 +184,10 @@ impl Transaction<'_> {
     }
 
     /// Does what may be broken off anywhere.
-    async fn interruptible<T>(&self, work: impl Future<Output = T>) -> Result<T, Cancelled> {
+    pub(super) async fn interruptible<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Cancelled> {
         tokio::select! {
             biased;
             cancelled = self.running().cancelled() => Err(cancelled),
@@ -263,14 +286,18 @@ impl Transaction<'_> {
         }
     }
 
-    async fn roll_back(&self, attempt: &mut Attempt<'_>, setback: Setback) -> Failure {
+    pub(super) async fn roll_back(&self, attempt: &mut Attempt<'_>, setback: Setback) -> Failure {
         self.running().begin_rollback();
+        if setback.step != Step::Create {
+            self.enter_again(attempt).await;
+        }
         attempt.roll_back(setback).await
     }
 
-    /// Disarm, stop, park, rename, start, verify; returns the leader's downtime. What depends on
-    /// others is stopped before them, and started after them.
-    async fn replace(&self, attempt: &Attempt<'_>) -> Result<Duration, Setback> {
+    /// Hold, disarm, stop, park, rename, start, verify; returns the leader's downtime, and what was held.
+    /// What depends on others is stopped before them, and started after them.
+    async fn replace(&self, attempt: &Attempt<'_>) -> Result<(Duration, Held), Setback> {
+        let held = self.hold(attempt).await?;
         let members = || attempt.members.iter().enumerate();
         for (at, Member { marker, .. }) in members() {
             let original = &marker.original;
@@ -287,6 +314,7 @@ impl Transaction<'_> {
         }
         let mut downtime = Duration::ZERO;
         for (at, member) in members().filter(|(_, member)| member.is_started()) {
+            self.hold_before(attempt, at).await;
             let started = self.start(at, member).await;
             if at == 0 {
                 downtime = down_since.elapsed();
@@ -296,6 +324,8 @@ impl Transaction<'_> {
                 started => started?,
             }
         }
+        self.window.leave();
+        self.require_same_address(attempt).await?;
         self.verify(attempt).await?;
         for (at, Member { marker, .. }) in members() {
             if marker.original.run_state == RunState::Paused {
@@ -303,7 +333,7 @@ impl Transaction<'_> {
                 self.step(Step::Verify, at, marker, pause).await?;
             }
         }
-        Ok(downtime)
+        Ok((downtime, held))
     }
 
     /// Stops the original, parks it, and gives its name to the replacement.
@@ -363,45 +393,6 @@ impl Transaction<'_> {
         }
     }
 
-    /// Whether the verified leader runs, and what clients have to reach the members by, where that is
-    /// not what it was.
-    async fn look_again(&self, attempt: &mut Attempt<'_>) -> Result<(bool, Vec<String>), Failure> {
-        let mut warnings = Vec::new();
-        let mut running = false;
-        for at in 0..attempt.members.len() {
-            let member = &attempt.members[at];
-            let original = &member.original;
-            let unasked = Object::new();
-            let patch = if at == 0 {
-                &self.request.patch
-            } else {
-                &unasked
-            };
-            match observe(self.engine, attempt.replacement(at)).await {
-                Ok(seen) if member.is_started() && !seen.status.is_active() => {
-                    let fault = Fault::Ended {
-                        exit: seen.exit,
-                        error: seen.error,
-                    };
-                    let setback = Setback::unverified(&fault).of_member(at);
-                    return Err(self.roll_back(attempt, setback).await);
-                }
-                Ok(seen) => {
-                    running |= at == 0 && seen.status == Status::Running;
-                    let changes = reach::changes(&original.document, &seen.document, patch);
-                    warnings.extend(member.warnings(changes));
-                }
-                Err(error) => {
-                    running |= at == 0 && RunState::of(original.status) == RunState::Running;
-                    warnings.extend(member.warnings([format!(
-                        "the replacement's addresses and ports were not compared: {error}"
-                    )]));
-                }
-            }
-        }
-        Ok((running, warnings))
-    }
-
     /// Deletes the parked originals; a lost answer is looked into, not guessed at.
     async fn commit(&self, attempt: &mut Attempt<'_>) -> Result<(), Failure> {
         if let Err(cancelled) = self.running().begin_commit() {
@@ -417,19 +408,13 @@ impl Transaction<'_> {
             attempt.tell(settled);
             return Ok(());
         }
-        let setback = Setback {
-            step: Step::Commit,
-            why: "the replacement was verified, and the original could not be deleted, or the \
-                  replacement ended or was changed by somebody"
-                .to_owned(),
-            member: 0,
-            may_still_stop: false,
-            is_cancelled: false,
-        };
+        let why = "the replacement was verified, and the original could not be deleted, or the \
+                   replacement ended or was changed by somebody";
+        let setback = Setback::because(Step::Commit, why.to_owned());
         Err(attempt.conclude(&setback, "", settled).await)
     }
 
-    fn announce(&self, step: Step, name: &str) {
+    pub(super) fn announce(&self, step: Step, name: &str) {
         self.running().enter(step, name);
         (self.progress)(Progress::Step {
             step,

@@ -44,6 +44,7 @@ fn faultless(tally: &mut Tally, case: Case) -> Vec<Call> {
         trial.answer
     );
     assert!(trial.calls.len() > 20, "{case:?}: {:?}", trial.calls);
+    assert!(!trial.tells_of_address(), "{case:?}: {:?}", trial.answer);
     trial.calls
 }
 
@@ -106,6 +107,7 @@ fn running(policy: &'static str, replacement: Replacement) -> Case {
         replacement,
         obstacle: None,
         companions: Companions::Nobody,
+        has_gap: false,
     }
 }
 
@@ -237,6 +239,27 @@ fn it_is_cancelled_and_then_a_fault_comes() {
         }
     }
     tally.conclude("cancelled, then a fault", 1500);
+}
+
+/// An address below the original's is free, and is occupied by a placeholder.
+#[test]
+fn one_fault_over_placeholders() {
+    let mut tally = Tally::default();
+    for activity in [Activity::Running, Activity::Paused, Activity::Restarting] {
+        for replacement in [GOOD, Replacement::Exits, Replacement::Missing] {
+            let case = Case {
+                activity,
+                has_gap: true,
+                ..running("always", replacement)
+            };
+            singles(&mut tally, case);
+            interference(&mut tally, case);
+            for at in 0..faultless(&mut tally, case).len() {
+                run(&mut tally, case, &[(at, Fault::Cancelled)]);
+            }
+        }
+    }
+    tally.conclude("placeholders", 5000);
 }
 
 /// A single fault, and whatever another client may do.

@@ -1,5 +1,6 @@
 //! Upgrades on a simulated engine: what no real engine can be made to do at the right moment.
 
+mod addresses;
 mod behaviours;
 mod explore;
 mod faults;
@@ -32,6 +33,7 @@ fn request(patch: &Value) -> Request {
         registry_auth: None,
         monitor: Duration::ZERO,
         healthy_deadline: None,
+        require_same_address: false,
     }
 }
 

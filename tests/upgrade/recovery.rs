@@ -14,8 +14,10 @@ const MONITOR: Duration = Duration::from_millis(500);
 /// An engine with upgrades that a process left unfinished while it verified them.
 async fn unfinished() -> Arc<Simulated> {
     let engine = engine();
+    // On a network, one would be stopped after the other, for their addresses.
+    let body = json!({ "Image": "web:1", "HostConfig": { "NetworkMode": "none" } });
     for number in 0..UNFINISHED {
-        engine.run(&format!("web-{number}"), &json!({ "Image": "web:1" }));
+        engine.run(&format!("web-{number}"), &body);
     }
     let mut request = request(&json!({ "Image": "web:2" }));
     request.monitor = MONITOR;

@@ -8,6 +8,7 @@ mod container;
 mod create;
 mod daemon;
 mod fault;
+mod image;
 mod network;
 mod people;
 mod world;
@@ -88,6 +89,16 @@ fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
 fn list(document: &Value, pointer: &str) -> Vec<Value> {
     let list = document.pointer(pointer).and_then(Value::as_array);
     list.cloned().unwrap_or_default()
+}
+
+/// Whether there is such a label among these: a key, or a key with its value.
+fn bears(labels: &Value, label: &str) -> bool {
+    let (key, value) = match label.split_once('=') {
+        Some((key, value)) => (key, Some(value)),
+        None => (label, None),
+    };
+    let borne = labels.get(key);
+    borne.is_some_and(|borne| value.is_none_or(|value| borne == value))
 }
 
 impl Simulated {
@@ -313,15 +324,12 @@ impl Engine for Simulated {
     }
 
     async fn inspect_network(&self, reference: &str) -> Result<Value> {
-        let look = |world: &mut World| {
-            let (name, id) = world.network(reference)?;
-            Ok(json!({ "Id": id, "Name": name }))
-        };
+        let look = |world: &mut World| world.printed_network(reference);
         self.call("inspect network", reference, look).await
     }
 
     async fn list_labelled(&self, label: &str) -> Result<Vec<String>> {
-        let bears = |c: &&Container| c.config["Labels"].get(label).is_some();
+        let bears = |c: &&Container| bears(&c.config["Labels"], label);
         let list = |world: &mut World| {
             let labelled = world.containers.iter().filter(bears);
             Ok(labelled.map(|c| c.id.clone()).collect())
@@ -340,6 +348,26 @@ impl Engine for Simulated {
         };
         let list = |world: &mut World| Ok(world.containers.iter().map(summary).collect());
         self.call("list", "", list).await
+    }
+
+    async fn list_labelled_images(&self, label: &str) -> Result<Vec<Value>> {
+        let list = |world: &mut World| Ok(world.labelled_images(label));
+        self.call("list images", "", list).await
+    }
+
+    async fn architecture(&self) -> Result<String> {
+        let look = |world: &mut World| Ok(world.architecture.clone());
+        self.call("architecture", "", look).await
+    }
+
+    async fn import_image(&self, reference: &str, changes: &[String], _tar: &[u8]) -> Result<()> {
+        let import = |world: &mut World| world.import(reference, changes);
+        self.call("import", reference, import).await
+    }
+
+    async fn remove_image(&self, reference: &str) -> Result<()> {
+        let remove = |world: &mut World| world.untag(reference);
+        self.call("remove image", reference, remove).await
     }
 
     async fn pull(
@@ -415,6 +443,11 @@ impl Engine for Simulated {
     async fn remove(&self, container: &str, volumes: bool) -> Result<()> {
         let remove = |world: &mut World| world.remove(container, volumes);
         self.call("remove", container, remove).await
+    }
+
+    async fn remove_by_force(&self, container: &str) -> Result<()> {
+        let remove = |world: &mut World| world.remove_by_force(container);
+        self.call("remove by force", container, remove).await
     }
 
     async fn first_exit(&self, container: &str) -> Result<Option<Exit>> {

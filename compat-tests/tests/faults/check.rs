@@ -91,7 +91,8 @@ impl Judge<'_> {
         }
         problems.extend(self.same_address());
         let step = told.map(|told| told.text_of("Step")).unwrap_or_default();
-        let is_early = ["lock", "pull", "plan", "create", "disarm"].contains(&step.as_str());
+        let is_early =
+            ["lock", "pull", "plan", "create", "hold", "disarm"].contains(&step.as_str());
         let was_stopped = self.calls.iter().any(|call| call.verb == "stop");
         if (is_early || !was_stopped) && self.blow() != Some(Blow::KillDockerd) {
             problems.extend(self.same("/State/StartedAt"));

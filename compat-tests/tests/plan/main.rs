@@ -110,7 +110,7 @@ fn a_dry_run_touches_nothing_and_says_what_an_upgrade_then_does() {
     assert_eq!(planned["Changed"], true);
     assert_eq!(planned["Plan"]["Create"]["Image"], "refit-test/other");
     let steps = [
-        "create", "disarm", "stop", "park", "rename", "start", "verify", "commit",
+        "create", "hold", "disarm", "stop", "park", "rename", "start", "verify", "commit",
     ];
     assert_eq!(planned["Plan"]["Steps"], json!(steps));
 

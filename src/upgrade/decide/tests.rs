@@ -76,6 +76,7 @@ fn marker(run_state: RunState) -> Marker {
             image_id: "sha256:a".to_owned(),
             run_state,
             restart_policy: RestartPolicy::named("always"),
+            addresses: Vec::new(),
         },
         monitor: 0,
         healthy_deadline: 0,

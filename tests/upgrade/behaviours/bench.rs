@@ -8,7 +8,8 @@
 //! | `create NAME [OPTION…] PROGRAM…` | options as the docker CLI has them ([`body`](super::body)) |
 //! | `start NAME`, `pause NAME`, `kill NAME` | |
 //! | `stop [-t SECONDS] NAME`, `hang-up-stop …` | the second gives the call up before its answer |
-//! | `rename NAME NEW`, `update NAME POLICY`, `rm [-v] NAME`, `connect NAME NETWORK` | |
+//! | `rename NAME NEW`, `update NAME POLICY`, `rm [-v\|-f] NAME`, `connect NAME NETWORK` | |
+//! | `import IMAGE`, `rmi IMAGE` | an image without a file, of the command `/pause` and the label `pause` |
 //! | `run …` | create, start, and wait until its program says so |
 //! | `dockerd killed`, `dockerd restarted` | |
 //!
@@ -49,6 +50,9 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// When a call is given up that hangs up.
 const HANG_UP: Duration = Duration::from_millis(200);
+
+/// A tar without an entry: two empty blocks.
+const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
 /// How often a container was restarted that loops: its next pause is more than a second long.
 const LOOPS: i64 = 5;
@@ -134,7 +138,15 @@ impl<'a> Bench<'a> {
             }
             ("rename", [name, new]) => engine.rename(&self.reference(name), &self.named(new)).await,
             ("rm", ["-v", name]) => engine.remove(&self.reference(name), true).await,
+            ("rm", ["-f", name]) => engine.remove_by_force(&self.reference(name)).await,
             ("rm", [name]) => engine.remove(&self.reference(name), false).await,
+            ("import", [image]) => {
+                let changes = ["CMD [\"/pause\"]", "LABEL pause=1"].map(str::to_owned);
+                engine
+                    .import_image(&self.named(image), &changes, &EMPTY_TAR)
+                    .await
+            }
+            ("rmi", [image]) => engine.remove_image(&self.named(image)).await,
             ("update", [name, policy]) => {
                 let policy = body::policy(policy);
                 engine

@@ -97,6 +97,8 @@ pub struct Case {
     pub replacement: Replacement,
     pub obstacle: Option<Obstacle>,
     pub companions: Companions,
+    /// Whether an address below the original's is free.
+    pub has_gap: bool,
 }
 
 /// A case that was run to rest.
@@ -134,6 +136,16 @@ impl Trial {
     /// The originals as they were, the leader's first.
     pub fn originals(&self) -> impl Iterator<Item = &Container> {
         originals(&self.before)
+    }
+
+    /// Whether the caller was told of another address.
+    pub fn tells_of_address(&self) -> bool {
+        let told = match &self.answer {
+            Some((Ok(Ending::Upgraded(outcome)), _)) => outcome.warnings.join("\n"),
+            Some((Err(failure), _)) => failure.message.clone(),
+            _ => return false,
+        };
+        told.contains("the address on network app was")
     }
 }
 
@@ -281,6 +293,10 @@ impl Case {
                 "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries },
             },
         });
+        let neighbour = json!({ "Image": "web:1", "HostConfig": { "NetworkMode": "app" } });
+        if self.has_gap {
+            engine.run("gone", &neighbour);
+        }
         let id = engine.make("web", &body);
         engine.world().subject.clone_from(&id);
         let by_itself = |act: &dyn Fn(&mut World) -> Result<(), EngineError>| {
@@ -292,8 +308,10 @@ impl Case {
         if self.activity != Activity::NeverStarted {
             by_itself(&|world| world.start(&id));
         }
-        let neighbour = json!({ "Image": "web:1", "HostConfig": { "NetworkMode": "app" } });
         engine.run("neighbour", &neighbour);
+        if self.has_gap {
+            by_itself(&|world| world.remove_by_force("gone"));
+        }
         for (name, of, how, activity) in self.companions.all() {
             let host = match how {
                 "Links" => json!({ "Links": [format!("{of}:db")] }),

@@ -79,19 +79,31 @@ impl Call {
     pub fn mutates(&self) -> bool {
         matches!(
             self.what,
-            "create" | "connect" | "update" | "stop" | "start" | "pause" | "rename" | "remove"
+            "create"
+                | "connect"
+                | "update"
+                | "stop"
+                | "start"
+                | "pause"
+                | "rename"
+                | "remove"
+                | "import"
+                | "remove image"
+                | "remove by force"
         )
     }
 
     /// Whether a full disk is in its way.
     pub fn needs_disk(&self) -> bool {
-        matches!(self.what, "create" | "start" | "rename")
+        matches!(self.what, "create" | "start" | "rename" | "import")
     }
 
     /// How long its caller waits for an answer.
     pub fn patience(&self) -> Duration {
         match self.what {
-            "create" | "start" | "remove" => Duration::from_secs(10 * 60),
+            "create" | "start" | "remove" | "import" | "remove by force" => {
+                Duration::from_secs(10 * 60)
+            }
             "stop" => Duration::from_secs(61),
             _ => Duration::from_secs(60),
         }

@@ -1,9 +1,9 @@
 //! Networks: who has joined which, and on which address.
 
 use refit::engine::Result;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{container::Container, refused, world::World};
+use super::{container::Container, refused, text, world::World};
 
 /// A network's name and ID.
 pub fn named(name: &str) -> (String, String) {
@@ -25,6 +25,31 @@ impl World {
         networks
             .find(|(name, id)| name == reference || id == reference)
             .ok_or_else(|| refused(404, format!("network {reference} not found")))
+    }
+
+    /// What inspect prints of a network.
+    ///
+    /// # Errors
+    /// 404, as the engine says it.
+    pub(super) fn printed_network(&self, reference: &str) -> Result<Value> {
+        let (name, id) = self.network(reference)?;
+        let attached = self.containers.iter().filter_map(|container| {
+            let address = text(container.endpoints.get(name)?, "/IPAddress");
+            let printed = json!({
+                "Name": container.name,
+                "IPv4Address": format!("{address}/24"), "IPv6Address": "",
+            });
+            (!address.is_empty()).then(|| (container.id.clone(), printed))
+        });
+        let attached: Map<String, Value> = attached.collect();
+        Ok(json!({
+            "Id": id, "Name": name, "Driver": "bridge", "Scope": "local",
+            "IPAM": {
+                "Driver": "default",
+                "Config": [{ "Subnet": "10.0.0.0/24", "Gateway": "10.0.0.1" }],
+            },
+            "Containers": attached,
+        }))
     }
 
     pub(super) fn connect(&mut self, network: &str, id: &str, endpoint: &Value) -> Result<()> {

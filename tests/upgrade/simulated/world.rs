@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     container::{Actor, Container},
     fault::{Call, Fault, Verb, Whom},
-    network, refused, text,
+    network, refused,
 };
 
 /// What an engine has.
@@ -24,7 +24,7 @@ pub struct World {
     /// By name and ID.
     pub(super) networks: Vec<(String, String)>,
     /// References, with what inspect prints of the image.
-    images: Vec<(String, Arc<Value>)>,
+    pub(super) images: Vec<(String, Arc<Value>)>,
     /// The calls that changed something, in their order: `stop web`.
     pub(super) changes: Vec<String>,
     made: u64,
@@ -50,6 +50,8 @@ pub struct World {
     pub excused: Vec<(String, RunState)>,
     /// What must never happen, and did.
     pub violations: Vec<String>,
+    /// What the engine's machine is.
+    pub architecture: String,
     /// The ID of a container that the engine cannot inspect.
     pub broken: Option<String>,
     /// The ID of the container whose upgrade other clients interfere with.
@@ -78,31 +80,15 @@ impl World {
             done_by_people: Vec::new(),
             excused: Vec::new(),
             violations: Vec::new(),
+            architecture: "amd64".to_owned(),
             broken: None,
             subject: String::new(),
         }
     }
 
-    /// Gives an image a name, which another may have had.
-    pub fn tag(&mut self, reference: &str, id: &str, config: &Value) {
-        self.images.retain(|(name, _)| name != reference);
-        let image = json!({ "Id": id, "Os": "linux", "Architecture": "amd64", "Config": config });
-        self.images.push((reference.to_owned(), Arc::new(image)));
-    }
-
     /// What was changed since the last time that somebody asked.
     pub fn changes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.changes)
-    }
-
-    pub(super) fn image(&self, reference: &str) -> Result<&Value> {
-        let is_meant = |(name, image): &&(String, Arc<Value>)| {
-            name == reference || text(image, "/Id") == reference
-        };
-        let found = self.images.iter().find(is_meant);
-        found
-            .map(|(_, image)| image.as_ref())
-            .ok_or_else(|| refused(404, format!("No such image: {reference}")))
     }
 
     pub(super) fn position(&self, reference: &str) -> Result<usize> {
@@ -364,6 +350,15 @@ impl World {
             self.violations.push(violation);
         }
         self.delete(at, volumes);
+        Ok(())
+    }
+
+    pub fn remove_by_force(&mut self, id: &str) -> Result<()> {
+        if self.position(id).is_err() {
+            return Ok(());
+        }
+        let at = self.change("remove by force", id)?;
+        self.delete(at, false);
         Ok(())
     }
 

@@ -476,6 +476,12 @@ case $command in
         answers "$1"
         exit
         ;;
+    kill)
+        # At a moment that somebody waits for: it changes nothing that others rely on.
+        known "$1"
+        signal_dockerd "$1" KILL
+        exit
+        ;;
 esac
 
 # One at a time changes anything. What is started must not inherit the lock.
@@ -486,10 +492,6 @@ case $command in
         known "$@"
         (($#)) || set -- "${all[@]}"
         "$command" "$@"
-        ;;
-    kill)
-        known "$1"
-        signal_dockerd "$1" KILL
         ;;
     start)
         known "$1"

@@ -83,7 +83,7 @@ scenarios() {
 
 failed=()
 # What mostly waits for the engine, and minds no neighbour, runs on all engines side by side.
-patient='binary(simulated) or test(/^dockerd_is_killed/)'
+patient='binary(simulated) or test(/dockerd_is_killed/)'
 logs=$(mktemp -d)
 running=()
 say "scenarios that kill and restart dockerd, and those of the simulated engine, on Docker ${engines[*]}"

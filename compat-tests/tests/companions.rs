@@ -45,7 +45,14 @@ impl Around {
         let join = |name: &str| format!("container:{name}");
         let (leader, app) = (join(&around.leader), join(&around.network));
         let run = |name: &str, options: &[&str]| {
-            let fixed = ["--name", name, "--restart", "unless-stopped"];
+            let fixed = [
+                "--name",
+                name,
+                "--restart",
+                "unless-stopped",
+                "--stop-signal",
+                "KILL",
+            ];
             scenario.run(&[&fixed[..], options].concat());
         };
         run(&around.leader, &["--network", &net, image(0)]);
@@ -75,7 +82,14 @@ impl Around {
         );
         run(
             &around.processes,
-            &["--pid", &leader, "busybox", "sleep", "100000"],
+            &[
+                "--pid",
+                &leader,
+                "--stop-signal=KILL",
+                "busybox",
+                "sleep",
+                "100000",
+            ],
         );
         run(
             &around.volumes,
@@ -89,7 +103,14 @@ impl Around {
         );
         run(
             &around.neighbour,
-            &["--network", &net, "busybox", "sleep", "100000"],
+            &[
+                "--network",
+                &net,
+                "--stop-signal=KILL",
+                "busybox",
+                "sleep",
+                "100000",
+            ],
         );
         around
     }
@@ -259,7 +280,13 @@ fn a_companion_that_does_not_come_up_takes_all_back() {
     let join = format!("container:{leader}");
     // Its replacement has not what the original was given since.
     let script = "sleep 1; [ -e /given ] || { echo nothing given >&2; exit 7; }; exec sleep 100000";
-    let named = ["--name", &companion, "--network", &join];
+    let named = [
+        "--name",
+        &companion,
+        "--network",
+        &join,
+        "--stop-signal=KILL",
+    ];
     let companion_id = scenario.run(&[&named[..], &["busybox", "sh", "-c", script]].concat());
     scenario.docker(&["exec", &companion, "touch", "/given"]);
     let body = json!({ "Image": image(1), "UpgradeConfig": { "Monitor": 3_000_000_000_u64 } });
@@ -285,7 +312,14 @@ fn a_link_follows_and_every_run_state_is_kept() {
     scenario.run(&["--name", &leader, image(0)]);
     let link = format!("{leader}:db");
     scenario.run(&[
-        "--name", &linked, "--link", &link, "busybox", "sleep", "100000",
+        "--name",
+        &linked,
+        "--link",
+        &link,
+        "--stop-signal=KILL",
+        "busybox",
+        "sleep",
+        "100000",
     ]);
     let join = format!("container:{leader}");
     scenario.run(&[
@@ -293,6 +327,7 @@ fn a_link_follows_and_every_run_state_is_kept() {
         &stopped,
         "--network",
         &join,
+        "--stop-signal=KILL",
         "busybox",
         "sleep",
         "100000",
@@ -303,6 +338,7 @@ fn a_link_follows_and_every_run_state_is_kept() {
         &paused,
         "--network",
         &join,
+        "--stop-signal=KILL",
         "busybox",
         "sleep",
         "100000",
@@ -365,7 +401,13 @@ fn what_could_not_come_back_is_refused_before_anything_is_touched() {
         );
         assert_eq!(scenario.text(&leader, "/Id"), id);
     };
-    scenario.run(&[&joined[..], &["--rm", "busybox", "sleep", "100000"]].concat());
+    scenario.run(
+        &[
+            &joined[..],
+            &["--rm", "--stop-signal=KILL", "busybox", "sleep", "100000"],
+        ]
+        .concat(),
+    );
     refused("--rm");
     scenario.docker(&["rm", "-f", &companion]);
     scenario.run(&[&joined[..], &[&own]].concat());
@@ -374,7 +416,13 @@ fn what_could_not_come_back_is_refused_before_anything_is_touched() {
     refused("is gone");
     scenario.docker(&["rm", "-f", &companion]);
     // An upgrade of the companion itself is under way.
-    scenario.run(&[&joined[..], &["busybox", "sleep", "100000"]].concat());
+    scenario.run(
+        &[
+            &joined[..],
+            &["--stop-signal=KILL", "busybox", "sleep", "100000"],
+        ]
+        .concat(),
+    );
     let body = json!({ "Env": ["A=1"], "UpgradeConfig": { "Monitor": 8_000_000_000_u64 } });
     let path = format!("/containers/{companion}/upgrade?pull=never&t=0");
     let under_way = scenario.spawn_post(&path, &body.to_string(), &[]);

@@ -144,6 +144,11 @@ impl Member {
         body
     }
 
+    /// The replacement's ID; empty before it is known.
+    pub fn replacement_id(&self) -> &str {
+        self.replacement.as_deref().unwrap_or_default()
+    }
+
     /// Whether the replacement is started, because the original ran.
     pub fn is_started(&self) -> bool {
         self.marker.original.run_state != RunState::Stopped

@@ -6,7 +6,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | `transaction` | forward: the steps, and what becomes of a failure |
+//! | `transaction`, `create` | forward: the steps, and what becomes of a failure |
 //! | `admission`, `companions`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
 //! | `members` | the containers of one transaction |
 //! | `addresses` | the replacement answers on the original's |
@@ -24,6 +24,7 @@ mod admission;
 mod answer;
 mod clash;
 mod companions;
+mod create;
 pub mod decide;
 mod events;
 mod fault;

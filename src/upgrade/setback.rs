@@ -130,14 +130,9 @@ impl Attempt<'_> {
         &self.members[0].original.name
     }
 
-    /// The ID of the replacement of the member at this place.
-    pub(super) fn replacement(&self, at: usize) -> &str {
-        self.members[at].replacement.as_deref().unwrap_or_default()
-    }
-
     /// Why a companion could not be started: where the leader has ended meanwhile, that is it.
     pub(super) async fn blame_leader(&self, setback: Setback) -> Setback {
-        match verify::glance(self.engine, self.replacement(0)).await {
+        match verify::glance(self.engine, self.members[0].replacement_id()).await {
             Ok(()) => setback,
             Err(fault) => Setback::unverified(&fault),
         }

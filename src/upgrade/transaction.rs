@@ -18,10 +18,10 @@ use super::{
     identity::Identities,
     image,
     locks::Lock,
-    look::{networks, observe},
+    look::networks,
     marker::{Marker, RunState, names},
     members::{self, Member, Planned},
-    outcome::{Cause, Ending, Failure, Outcome, Request, Rollback, Step},
+    outcome::{Cause, Ending, Failure, Outcome, Request, Step},
     planning,
     running::{Cancelled, Running},
     setback::{Attempt, Setback},
@@ -195,97 +195,6 @@ impl Transaction<'_> {
         }
     }
 
-    /// Creates the replacements, complete but for their names, and sees that each is of the image that
-    /// was planned with; the engine's warnings.
-    async fn create(&self, attempt: &mut Attempt<'_>) -> Result<Vec<String>, Failure> {
-        let mut warnings = Vec::new();
-        for at in 0..attempt.members.len() {
-            let member = &attempt.members[at];
-            let marker = &member.marker;
-            self.announce(Step::Create, &marker.original.name);
-            let body = member.create_body(&attempt.members);
-            let platform = self.request.platform.as_ref().filter(|_| at == 0);
-            let created = self
-                .engine
-                .create_container(&marker.new_name(), platform, &body)
-                .await;
-            let created = match created {
-                Ok(created) => created,
-                Err(error) => return Err(self.not_created(attempt, at, &error).await),
-            };
-            warnings.extend(member.warnings(created.warnings));
-            self.lock.extend(&created.id);
-            attempt.members[at].replacement = Some(created.id);
-            if let Err(error) = self.complete(&attempt.members[at]).await {
-                return Err(self.undo_create(attempt, at, &error).await);
-            }
-            if let Err(cancelled) = self.running().check() {
-                let setback = Setback::cancelled(Step::Create, cancelled);
-                return Err(self.roll_back(attempt, setback).await);
-            }
-        }
-        Ok(warnings)
-    }
-
-    async fn complete(&self, member: &Member) -> Result<(), EngineError> {
-        let id = member.replacement.as_deref().unwrap_or_default();
-        for (network, endpoint) in &member.plan.connect {
-            self.engine.connect_network(network, id, endpoint).await?;
-        }
-        let created = observe(self.engine, id).await?;
-        if created.image_id == member.image_id {
-            return Ok(());
-        }
-        Err(EngineError::Refused {
-            status: 409,
-            message: format!("{} was moved to another image meanwhile", created.image),
-        })
-    }
-
-    /// What the caller is told of a replacement that could not be created, or perhaps was.
-    async fn not_created(
-        &self,
-        attempt: &mut Attempt<'_>,
-        at: usize,
-        error: &EngineError,
-    ) -> Failure {
-        let marker = &attempt.members[at].marker;
-        match error {
-            EngineError::Refused {
-                status: 409,
-                message,
-            } if at == 0 && message.contains(&marker.new_name()) => Failure::untouched(
-                Cause::Conflict,
-                Step::Lock,
-                format!(
-                    "another upgrade of {} is under way, or was left unfinished: {message}",
-                    marker.original.name
-                ),
-            ),
-            EngineError::Refused { .. } | EngineError::Unreachable { .. } if at == 0 => {
-                Failure::of_engine(Step::Create, error)
-            }
-            error => self.undo_create(attempt, at, error).await,
-        }
-    }
-
-    async fn undo_create(
-        &self,
-        attempt: &mut Attempt<'_>,
-        at: usize,
-        error: &EngineError,
-    ) -> Failure {
-        let setback = Setback::of(Step::Create, error).of_member(at);
-        let failure = self.roll_back(attempt, setback).await;
-        match (failure.rollback, error) {
-            (Rollback::NotNeeded, error) => Failure {
-                cause: error.into(),
-                ..failure
-            },
-            _ => failure,
-        }
-    }
-
     pub(super) async fn roll_back(&self, attempt: &mut Attempt<'_>, setback: Setback) -> Failure {
         self.running().begin_rollback();
         if setback.step != Step::Create {
@@ -327,9 +236,10 @@ impl Transaction<'_> {
         self.window.leave();
         self.require_same_address(attempt).await?;
         self.verify(attempt).await?;
-        for (at, Member { marker, .. }) in members() {
+        for (at, member) in members() {
+            let marker = &member.marker;
             if marker.original.run_state == RunState::Paused {
-                let pause = self.engine.pause(attempt.replacement(at));
+                let pause = self.engine.pause(member.replacement_id());
                 self.step(Step::Verify, at, marker, pause).await?;
             }
         }
@@ -345,14 +255,12 @@ impl Transaction<'_> {
         }
         let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
         self.step(Step::Park, at, marker, park).await?;
-        let replacement = member.replacement.as_deref().unwrap_or_default();
-        let rename = self.engine.rename(replacement, &original.name);
+        let rename = self.engine.rename(member.replacement_id(), &original.name);
         self.step(Step::Rename, at, marker, rename).await
     }
 
     async fn start(&self, at: usize, member: &Member) -> Result<(), Setback> {
-        let replacement = member.replacement.as_deref().unwrap_or_default();
-        let start = self.engine.start(replacement);
+        let start = self.engine.start(member.replacement_id());
         self.step(Step::Start, at, &member.marker, start).await
     }
 

@@ -107,7 +107,7 @@ impl Transaction<'_> {
             return Ok(());
         }
         for (at, member) in attempt.members.iter().enumerate() {
-            let seen = observe(self.engine, attempt.replacement(at))
+            let seen = observe(self.engine, member.replacement_id())
                 .await
                 .map_err(|error| Setback::of(Step::Verify, &error).of_member(at))?;
             if seen.status == Status::Running {
@@ -147,7 +147,7 @@ impl Transaction<'_> {
         for at in 0..attempt.members.len() {
             let member = &attempt.members[at];
             let original = &member.original;
-            let checked = match observe(self.engine, attempt.replacement(at)).await {
+            let checked = match observe(self.engine, member.replacement_id()).await {
                 Ok(seen) if member.is_started() && !seen.status.is_active() => {
                     let fault = Fault::Ended {
                         exit: seen.exit,

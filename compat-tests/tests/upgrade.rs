@@ -394,10 +394,10 @@ fn a_port_that_the_engine_chose_stays_and_what_it_chooses_anew_is_told() {
         warnings.contains("port 6379/tcp keeps the host port"),
         "{warnings}"
     );
+    // Of two, this one stays.
     let address = format!("/NetworkSettings/Networks/{network}/IPAddress");
-    assert_eq!(scenario.inspect(&name, &address), "10.211.8.2");
-    let address = format!("the address on network {network} was 10.211.8.3, and is 10.211.8.2 now");
-    assert!(warnings.contains(&address), "{warnings}");
+    assert_eq!(scenario.inspect(&name, &address), "10.211.8.3");
+    assert!(!warnings.contains("the address"), "{warnings}");
 
     let path = format!("/containers/{name}/upgrade?pull=never&force=1");
     let again = scenario.post(&path, &patch("redis:8.0"));

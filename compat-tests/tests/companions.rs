@@ -322,27 +322,11 @@ fn a_link_follows_and_every_run_state_is_kept() {
         "100000",
     ]);
     let join = format!("container:{leader}");
-    scenario.run(&[
-        "--name",
-        &stopped,
-        "--network",
-        &join,
-        "--stop-signal=KILL",
-        "busybox",
-        "sleep",
-        "100000",
-    ]);
+    for name in [&stopped, &paused] {
+        let joined = ["--name", name, "--network", &join, "--stop-signal=KILL"];
+        scenario.run(&[&joined[..], &["busybox", "sleep", "100000"]].concat());
+    }
     scenario.docker(&["stop", "-t", "0", &stopped]);
-    scenario.run(&[
-        "--name",
-        &paused,
-        "--network",
-        &join,
-        "--stop-signal=KILL",
-        "busybox",
-        "sleep",
-        "100000",
-    ]);
     scenario.docker(&["pause", &paused]);
     let printed = format!("/{leader}:/{linked}/db");
     let of_linked = networks(&scenario.inspect(&linked, "/NetworkSettings/Networks"));

@@ -46,18 +46,12 @@ impl Marker {
     /// The marker of a companion of this leader, whose replacement is as `plan` says.
     #[must_use]
     pub fn of_companion(&self, original: &Container, request: &Request, plan: &Plan) -> Self {
-        let (generations, older) = lineage(original);
-        let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
         Self {
-            original: Original::of(original),
+            leader: self.leader.clone(),
+            deadline: self.deadline,
+            // What the request says of the stop is for the leader.
             stop_timeout: stop_timeout(original),
-            healthy_deadline: nanoseconds(healthy_deadline),
-            pinned: pinned(original, plan),
-            restart_policy: restart_policy(plan),
-            generations,
-            older,
-            companions: Vec::new(),
-            ..self.clone()
+            ..Self::new(&self.transaction, original, request, plan)
         }
     }
 

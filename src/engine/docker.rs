@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Address, ApiVersion, Created, Engine, EngineError, Exit, Platform, PullLine, RestartPolicy,
-    Result, StopOptions, exit,
+    Address, ApiVersion, Created, Engine, EngineError, Exit, Output, Platform, PullLine,
+    RestartPolicy, Result, StopOptions, exit,
     limits::Limits,
     log, progress,
     raw::{Body, Call},
@@ -507,6 +507,26 @@ impl Engine for DockerEngine {
             .map_err(|e| self.explain(e))
     }
 
+    async fn wait_removed(&self, container: &str, patience: Duration) -> Result<()> {
+        let client = self.session().await?.client.with_timeout(whole(patience));
+        let options = WaitContainerOptions {
+            condition: "removed".to_owned(),
+        };
+        let mut end = pin!(client.wait_container(container, Some(options)));
+        let end = timeout(patience, end.next())
+            .await
+            .map_err(|_| EngineError::unknown(format!("it is not removed within {patience:?}")))?;
+        match end {
+            Some(Ok(_)) => Ok(()),
+            // The client's word for an exit code other than 0.
+            Some(Err(BollardError::DockerContainerWaitError { error, .. })) if error.is_empty() => {
+                Ok(())
+            }
+            Some(Err(error)) => gone(Err(self.explain(error))),
+            None => Err(EngineError::unknown("the wait ended without an answer")),
+        }
+    }
+
     async fn remove_by_force(&self, container: &str) -> Result<()> {
         let client = self
             .session()
@@ -524,6 +544,14 @@ impl Engine for DockerEngine {
         timeout(self.limits.call, read)
             .await
             .map_err(|_| EngineError::unknown("the log did not end"))?
+            .map_err(|error| self.explain(error))
+    }
+
+    async fn attach(&self, container: &str) -> Result<Output> {
+        let client = self.session().await?.client;
+        timeout(self.limits.call, Output::attach(&client, container))
+            .await
+            .map_err(|_| EngineError::unknown("attach was not answered"))?
             .map_err(|error| self.explain(error))
     }
 

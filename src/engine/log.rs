@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 
 /// A part of the log: which output it is of, and what was written. The engine cuts long lines into
 /// several.
-type Part = (u8, Bytes);
+pub(super) type Part = (u8, Bytes);
 
 /// The last `lines` lines, standard output and error as they came. Of a line that is longer than the
 /// engine keeps in one piece (16 KiB), only the last pieces may be among them.
@@ -27,7 +27,8 @@ pub(super) async fn tail(
     Ok(whole_lines(parts.try_collect::<Vec<_>>().await?))
 }
 
-fn part(output: LogOutput) -> Part {
+/// What the engine sent, as a part.
+pub(super) fn part(output: LogOutput) -> Part {
     let kind = match output {
         LogOutput::StdIn { .. } => 0,
         LogOutput::StdOut { .. } => 1,
@@ -38,7 +39,7 @@ fn part(output: LogOutput) -> Part {
 }
 
 /// Puts the parts of each line together again. Those of the two outputs do not mix.
-fn whole_lines(parts: Vec<Part>) -> Vec<String> {
+pub(super) fn whole_lines(parts: impl IntoIterator<Item = Part>) -> Vec<String> {
     let mut lines: Vec<(u8, Vec<u8>)> = Vec::new();
     for (kind, bytes) in parts {
         match lines.last_mut() {
@@ -65,7 +66,7 @@ mod tests {
             (2, b"\xff"),
         ];
         let parts = parts.map(|(kind, text)| (kind, Bytes::from_static(text)));
-        let lines = whole_lines(parts.to_vec());
+        let lines = whole_lines(parts);
         assert_eq!(
             lines,
             ["begun", "long ä line", "no end", "an error", "\u{fffd}"]

@@ -11,12 +11,13 @@ mod error;
 mod exit;
 mod limits;
 mod log;
+mod output;
 mod platform;
 mod progress;
 mod raw;
 mod stream;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -27,6 +28,7 @@ pub use docker::DockerEngine;
 pub use error::{EngineError, Result};
 pub use exit::Exit;
 pub use limits::Limits;
+pub use output::Output;
 pub use platform::{Platform, PlatformError};
 pub use stream::Stream;
 
@@ -172,11 +174,18 @@ pub trait Engine: fmt::Debug + Send + Sync {
     /// Removes a container that does not run; `volumes` takes its anonymous volumes along.
     async fn remove(&self, container: &str, volumes: bool) -> Result<()>;
 
+    /// Waits until the engine has removed a container and its name is free, as long as `patience`; one
+    /// that is gone is a success.
+    async fn wait_removed(&self, container: &str, patience: Duration) -> Result<()>;
+
     /// Kills a container and removes it; one that is gone is a success.
     async fn remove_by_force(&self, container: &str) -> Result<()>;
 
     /// The last `lines` lines of the log, standard output and error as they came.
     async fn log_tail(&self, container: &str, lines: usize) -> Result<Vec<String>>;
+
+    /// Reads along what a container prints from now on, started or not.
+    async fn attach(&self, container: &str) -> Result<Output>;
 
     /// How the container's process ended the first time, which inspect may have forgotten; `None`
     /// where the engine does not remember it either (it does of its last 256 events).

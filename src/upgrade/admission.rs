@@ -1,18 +1,16 @@
 //! Who may be upgraded: everything that Refit would have to refuse is refused here, before
 //! anything is touched.
 
-use serde_json::Value;
-
 use super::{
     companions,
     identity::Identities,
     look::{existing, observe},
     marker::{self, Marker},
     outcome::{Cause, Failure, Step},
-    own,
+    own, stand_in,
 };
 use crate::{
-    engine::{Container, Engine, EngineError},
+    engine::{Container, Engine, EngineError, Status},
     plan::MARKER_LABEL,
 };
 
@@ -44,6 +42,14 @@ pub(super) async fn admit(engine: &dyn Engine, id: &str) -> Result<Vec<Container
     let leader = observe(engine, id).await.map_err(failed)?;
     admit_member(engine, &leader).await?;
     let companions = companions::find(engine, &leader).await.map_err(failed)?;
+    if let Some(companion) = companions.first()
+        && stand_in::is_auto_removed(&leader)
+    {
+        return Err(conflict(format!(
+            "{} was started with --rm, and {} depends on it, which could not be brought back with it",
+            leader.name, companion.name
+        )));
+    }
     for companion in &companions {
         admit_member(engine, companion)
             .await
@@ -85,8 +91,16 @@ pub(super) async fn admit_again(
     Ok(members)
 }
 
-/// The engine starts nothing that depends on a container that does not run.
+/// The engine starts nothing that depends on a container that does not run, and deletes one of `--rm`
+/// when it is stopped.
 fn can_follow(companion: &Container, leader: &Container) -> Result<(), Failure> {
+    if stand_in::is_auto_removed(companion) {
+        return Err(conflict(
+            "it was started with --rm: the engine deletes it when it stops, so it could not be \
+             brought back"
+                .to_owned(),
+        ));
+    }
     if companion.status.is_active() && !leader.status.is_active() {
         return Err(conflict(format!(
             "it runs and {} does not, so it could not be started again",
@@ -109,10 +123,13 @@ async fn admit_member(engine: &dyn Engine, container: &Container) -> Result<(), 
              update --image IMAGE {service}"
         )));
     }
-    if container.document.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true)) {
+    let is_over = matches!(
+        container.status,
+        Status::Exited | Status::Removing | Status::Dead
+    );
+    if stand_in::is_auto_removed(container) && is_over {
         return Err(conflict(format!(
-            "{name} was started with --rm: the engine deletes it when it stops, so it could not \
-             be brought back"
+            "{name} was started with --rm and has ended: the engine is deleting it"
         )));
     }
     if marker::is_ours(name) {

@@ -37,7 +37,7 @@ pub(super) fn preview(members: Vec<Member>) -> Preview {
         (Step::Hold, members.iter().any(holds)),
         (Step::Disarm, members.iter().any(resurrects)),
         (Step::Stop, is_started),
-        (Step::Park, true),
+        (Step::Park, members.iter().any(|m| m.stand_in.is_none())),
         (Step::Rename, true),
         (Step::Start, is_started),
         (Step::Verify, is_started),

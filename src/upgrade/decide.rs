@@ -5,6 +5,9 @@
 //! rename, and removed last, the leader's at the very end: its marker is the only journal.
 //!
 //! All members go the same way. The leader's original is deleted first: its absence means commit.
+//!
+//! An original of `--rm` is gone when it has stopped. Its stand-in counts as the parked original then:
+//! its absence means commit, and on the way back the original is created again from it.
 
 use super::marker::{Marker, RunState};
 use crate::engine::{Container, RestartPolicy, Status};
@@ -27,15 +30,19 @@ pub struct Observed {
     pub members: Vec<Pair>,
     /// What is known of the replacements' verification.
     pub verdict: Verdict,
+    /// Whether the leader was started again, and the engine has deleted it since (`--rm`).
+    pub ended_again: bool,
 }
 
 /// The containers of one member; `None`: the engine has no such container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// The original, by ID.
+    /// The original, by ID; or, by its marker, what it was created again as.
     pub original: Option<Sight>,
     /// The replacement, by its marker.
     pub replacement: Option<Sight>,
+    /// The stand-in of an original of `--rm`, by its marker.
+    pub stand_in: Option<Sight>,
 }
 
 /// What is looked at of a container.
@@ -81,6 +88,10 @@ pub enum Repair {
     UnnameReplacement,
     /// Give the parked original its name.
     Unpark,
+    /// Wait until the engine has deleted the original (`--rm`).
+    AwaitRemoval,
+    /// Create the original again from its stand-in.
+    Revive,
     /// Give the original its restart policy.
     Rearm,
     /// Start the original.
@@ -91,8 +102,10 @@ pub enum Repair {
     RemoveReplacement,
     /// Pause the replacement.
     PauseReplacement,
-    /// Delete the parked original: the commit.
+    /// Delete the parked original, or what stands in for it: the commit.
     Commit,
+    /// Remove the stand-in of an original that is back.
+    RemoveStandIn,
 }
 
 /// How it ended.
@@ -112,13 +125,52 @@ struct Member<'a> {
     /// Its place among the members.
     at: usize,
     marker: &'a Marker,
+    /// The original, or what stands in for it.
     original: Option<&'a Sight>,
     replacement: Option<&'a Sight>,
+    stand_in: StandIn,
 }
 
-impl Member<'_> {
+/// How a member's stand-in stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StandIn {
+    /// There is none.
+    Nobody,
+    /// The original is there.
+    Waits,
+    /// The original is gone.
+    Stands,
+    /// The original was started again, and is gone.
+    HasFailed,
+}
+
+impl<'a> Member<'a> {
+    fn new(at: usize, marker: &'a Marker, pair: &'a Pair, ended_again: bool) -> Self {
+        let stand_in = match (&pair.stand_in, &pair.original) {
+            (None, _) => StandIn::Nobody,
+            (Some(_), Some(_)) => StandIn::Waits,
+            (Some(_), None) if ended_again => StandIn::HasFailed,
+            (Some(_), None) => StandIn::Stands,
+        };
+        Self {
+            at,
+            marker,
+            original: pair.original.as_ref().or(pair.stand_in.as_ref()),
+            replacement: pair.replacement.as_ref(),
+            stand_in,
+        }
+    }
+
     fn repair(&self, repair: Repair) -> Next {
         Next::Repair(self.at, repair)
+    }
+
+    /// Whether its original has ended, and the engine is about to delete it. What was created again
+    /// and not started yet is not.
+    fn is_going(&self) -> bool {
+        let has_ended =
+            |original: &Sight| !original.status.is_active() && original.status != Status::Created;
+        self.stand_in == StandIn::Waits && self.original.is_some_and(has_ended)
     }
 }
 
@@ -128,17 +180,13 @@ impl Member<'_> {
 pub fn decide(markers: &[Marker], observed: &Observed) -> Next {
     let pairs = markers.iter().zip(&observed.members).enumerate();
     let members: Vec<Member<'_>> = pairs
-        .map(|(at, (marker, pair))| Member {
-            at,
-            marker,
-            original: pair.original.as_ref(),
-            replacement: pair.replacement.as_ref(),
-        })
+        .map(|(at, (marker, pair))| Member::new(at, marker, pair, observed.ended_again))
         .collect();
     let Some((leader, companions)) = members.split_first() else {
         return Next::Rest(Rest::HandsOff("nobody is a member".to_owned()));
     };
     match (leader.original, leader.replacement) {
+        _ if leader.is_going() => leader.repair(Repair::AwaitRemoval),
         (None, None) => Next::Rest(Rest::HandsOff(format!(
             "neither the original {} nor its replacement exists any more",
             leader.marker.original.id
@@ -267,8 +315,24 @@ fn without_original(marker: &Marker, replacement: &Sight) -> Rest {
 /// What somebody else did that the way back cannot undo. It is looked at before the first repair:
 /// a replacement that was stopped before the hands came off would leave nothing running, unless the
 /// original can still be started ([`may_start`]).
-fn hands_off(marker: &Marker, original: &Sight, replacement: Option<&Sight>) -> Option<String> {
+fn hands_off(member: &Member<'_>, original: &Sight) -> Option<String> {
+    let Member {
+        marker,
+        replacement,
+        stand_in,
+        ..
+    } = *member;
     let Marker { original: was, .. } = marker;
+    if stand_in == StandIn::HasFailed {
+        return Some(format!(
+            "the original {} was created again, and its process ended when it was started, so the \
+             engine deleted it (--rm); its stand-in stands as {}",
+            was.id, original.name
+        ));
+    }
+    if stand_in == StandIn::Stands && original.name != marker.old_name() {
+        return Some(format!("the stand-in was renamed to {}", original.name));
+    }
     if ![&was.name, &marker.old_name()].contains(&&original.name) {
         return Some(format!("the original was renamed to {}", original.name));
     }
@@ -295,16 +359,18 @@ fn is_half_removed(sight: &Sight) -> bool {
 /// Whether the original may be started again although the hands come off: whoever decides has
 /// failed with the replacement, and has disarmed it, or it is down for good. Without that, nothing
 /// would run. Later, nobody can tell a stop of ours from its owner's.
-fn may_start(
-    marker: &Marker,
-    original: &Sight,
-    replacement: Option<&Sight>,
-    verdict: Verdict,
-) -> bool {
+fn may_start(member: &Member<'_>, original: &Sight, verdict: Verdict) -> bool {
+    let Member {
+        marker,
+        replacement,
+        stand_in,
+        ..
+    } = *member;
     let is_down = |replacement: &Sight| !replacement.status.is_active() && stays_down(replacement);
     let is_done_with = replacement
         .is_none_or(|replacement| was_disarmed(marker, replacement) || is_down(replacement));
-    verdict == Verdict::Failed && is_done_with && !is_half_removed(original)
+    let is_there = matches!(stand_in, StandIn::Nobody | StandIn::Waits);
+    verdict == Verdict::Failed && is_done_with && is_there && !is_half_removed(original)
 }
 
 /// Whether no restart of the daemon starts it: one that was never started stays down, whatever its
@@ -355,18 +421,15 @@ impl<'a> Member<'a> {
     /// Why nothing may be done to it.
     fn way_back(&self, verdict: Verdict) -> Result<Way<'a>, String> {
         let Self {
-            marker,
-            original,
-            replacement,
-            ..
+            marker, original, ..
         } = *self;
         let Some(original) = original else {
             let name = &marker.original.name;
             return Err(format!("the original of {name} was removed by somebody"));
         };
-        let hands_off = hands_off(marker, original, replacement);
+        let hands_off = hands_off(self, original);
         match hands_off {
-            Some(why) if !may_start(marker, original, replacement, verdict) => Err(why),
+            Some(why) if !may_start(self, original, verdict) => Err(why),
             hands_off => Ok(Way {
                 member: *self,
                 original,
@@ -398,6 +461,7 @@ impl Way<'_> {
         let (marker, original) = (self.member.marker, self.original);
         let was = &marker.original;
         let repair = match (was.run_state, RunState::of(original.status)) {
+            _ if self.member.stand_in == StandIn::Stands => Repair::Revive,
             _ if original.name == marker.old_name() => Repair::Unpark,
             _ if original.restart_policy != was.restart_policy => Repair::Rearm,
             (RunState::Running | RunState::Paused, RunState::Stopped) => Repair::StartOriginal,
@@ -408,8 +472,12 @@ impl Way<'_> {
     }
 
     fn remove(&self) -> Option<Next> {
-        let is_due = self.member.replacement.is_some() && self.hands_off.is_none();
-        is_due.then(|| self.member.repair(Repair::RemoveReplacement))
+        let repair = match (self.member.replacement, self.member.stand_in) {
+            (Some(_), _) => Repair::RemoveReplacement,
+            (None, StandIn::Waits) => Repair::RemoveStandIn,
+            _ => return None,
+        };
+        self.hands_off.is_none().then(|| self.member.repair(repair))
     }
 }
 

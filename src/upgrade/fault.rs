@@ -25,6 +25,8 @@ pub(super) enum Fault {
     Unhealthy(Checkup),
     /// Its health check said nothing in time.
     NotHealthyWithin(Duration, Checkup),
+    /// It is gone: its process ended, and the engine deleted it (`--rm`), or somebody did.
+    Gone(Option<Exit>),
     /// It could not be looked at.
     Unseen(EngineError),
 }
@@ -75,6 +77,8 @@ impl fmt::Display for Fault {
             Self::NotHealthyWithin(limit, checkup) => {
                 write!(f, "its health check did not pass within {limit:?}{checkup}")
             }
+            Self::Gone(Some(exit)) => write!(f, "its process ended with {exit}, and it is gone"),
+            Self::Gone(None) => f.write_str("it is gone, and the engine did not tell why"),
             Self::Unseen(error) => write!(f, "it cannot be looked at: {error}"),
         }
     }
@@ -147,6 +151,15 @@ mod tests {
                 runs_again(0, None),
                 "its process ended, with an exit code that the engine did not tell, and was \
                  started again by somebody",
+            ),
+            (
+                Fault::Gone(Some(OOM)),
+                "its process ended with exit code 137 (OOM: the kernel killed it for want of \
+                 memory), and it is gone",
+            ),
+            (
+                Fault::Gone(None),
+                "it is gone, and the engine did not tell why",
             ),
             (
                 Fault::Unhealthy(checkup("refused\n", false)),

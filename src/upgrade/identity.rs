@@ -105,7 +105,7 @@ impl Identities {
     }
 
     /// The container stands for what its marker tells of from now on.
-    fn note(&self, marker: &Marker, container: &str) {
+    pub(super) fn note(&self, marker: &Marker, container: &str) {
         self.change(|table| {
             // What another look has told since is newer: it may have been replaced itself.
             let newer = table.get(container).cloned();
@@ -249,8 +249,10 @@ fn is_committed(marker: &Marker, container: &Container) -> bool {
         members: vec![Pair {
             original: None,
             replacement: Some(Sight::from(container)),
+            stand_in: None,
         }],
         verdict: Verdict::Pending,
+        ended_again: false,
     };
     decide(slice::from_ref(marker), &observed) == Next::Rest(Rest::Committed)
 }

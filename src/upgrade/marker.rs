@@ -44,6 +44,9 @@ pub struct Marker {
     pub owner: Option<Owner>,
     /// The container that this one replaces.
     pub original: Original,
+    /// What this container is in a transaction that has a stand-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// How long the engine lets the original take to stop, in seconds; without end if negative.
     #[serde(default)]
     pub stop_timeout: i32,
@@ -69,6 +72,18 @@ pub struct Marker {
     /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companions: Vec<Companion>,
+}
+
+/// What a container is in the transaction of an original that the engine deletes when it stops
+/// (`--rm`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// It is never started: it keeps the original's specification and volumes, and the journal.
+    StandIn,
+    /// It is to take the original's place.
+    Replacement,
+    /// It is the original, which a rollback created again from its stand-in.
+    Revival,
 }
 
 /// A container that depends on the leader, as it was before anything was touched.
@@ -151,10 +166,27 @@ impl Marker {
             pinned: Vec::new(),
             generations: Vec::new(),
             older: Vec::new(),
+            role: None,
             companions: Vec::new(),
             ..self.clone()
         });
         std::iter::once(self.clone()).chain(companions).collect()
+    }
+
+    /// It, on a container that is another one in the same transaction.
+    #[must_use]
+    pub fn with_role(&self, role: Role) -> Self {
+        Self {
+            role: Some(role),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the container that bears it is this one in the same transaction as `self`.
+    #[must_use]
+    pub fn is_with(&self, role: Role, container: &Container) -> bool {
+        Self::of(container)
+            .is_some_and(|other| other.transaction == self.transaction && other.role == Some(role))
     }
 
     /// Whether it is that of the container that the caller named.

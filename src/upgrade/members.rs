@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::{
     addresses::wanted,
     companions::{self, Replaced},
-    marker::{DynamicAddress, Marker, RunState},
-    outcome::{Cause, Failure, Request, Step},
-    planning::{self, Images},
+    marker::{DynamicAddress, Marker, Role, RunState},
+    outcome::Request,
+    stand_in::StandIn,
 };
 use crate::{
-    engine::{Container, Engine, EngineError},
-    plan::{self, MARKER_LABEL, Object, Plan},
+    engine::{Container, Output},
+    plan::{self, MARKER_LABEL, Plan},
 };
 
 /// One container of a transaction.
@@ -28,82 +28,31 @@ pub(super) struct Member {
     pub addresses: Vec<DynamicAddress>,
     /// The replacement's ID, once it is known.
     pub replacement: Option<String>,
+    /// What stands in for an original that the engine deletes when it stops.
+    pub stand_in: Option<StandIn>,
+    /// What the replacement prints, where its log is gone when it fails.
+    pub output: Option<Output>,
 }
 
-/// The plan of a companion.
+/// The plan of a container.
 pub(super) struct Planned {
     pub original: Container,
     pub plan: Plan,
     pub image_id: String,
 }
 
-/// Plans to create a companion again as it is.
-///
-/// # Errors
-/// [`Failure`] if it could not be created again; nothing was touched.
-pub(super) async fn plan_companion(
-    engine: &dyn Engine,
-    request: &Request,
-    companion: Container,
-) -> Result<Planned, Failure> {
-    let failed = |error: EngineError| Failure::of_engine(Step::Plan, &error);
-    let image = match engine.inspect_image(&companion.image_id).await {
-        Ok(image) => image,
-        Err(error) if error.is_not_found() => {
-            let (name, image) = (&companion.name, &companion.image);
-            let message = format!(
-                "the image {image} of {name}, which depends on it, is gone: {name} could not be \
-                 created again"
-            );
-            return Err(Failure::untouched(Cause::Conflict, Step::Plan, message));
-        }
-        Err(error) => return Err(failed(error)),
-    };
-    let image_id = plan::image_id(&image);
-    let named = match engine.inspect_image(&companion.image).await {
-        Ok(named) => plan::image_id(&named),
-        Err(error) if error.is_not_found() => String::new(),
-        Err(error) => return Err(failed(error)),
-    };
-    let is_named_so = named == image_id;
-    let images = Images {
-        old: Some(&image),
-        new: &image,
-        // The name may be another image's by now.
-        reference: if is_named_so {
-            &companion.image
-        } else {
-            &image_id
-        },
-    };
-    let unpatched = Request {
-        patch: Object::new(),
-        renew_volumes: false,
-        force: false,
-        ..request.clone()
-    };
-    let mut plan = planning::plan(engine, &unpatched, &companion, &images).await?;
-    if !is_named_so {
-        plan.warnings.push(format!(
-            "{} names another image now, or none: the container is created again from {image_id}",
-            companion.image
-        ));
-    }
-    Ok(Planned {
-        original: companion,
-        plan,
-        image_id,
-    })
-}
-
-/// The members of a transaction: the leader, which `leader` plans, and its companions.
+/// The members of a transaction: the leader, which `leader` plans, with its stand-in, and its
+/// companions.
 pub(super) fn members(
     transaction: &str,
     request: &Request,
     leader: Planned,
+    stand_in: Option<Planned>,
     companions: Vec<Planned>,
 ) -> Vec<Member> {
-    let marker = Marker::new(transaction, &leader.original, request, &leader.plan);
+    let mut marker = Marker::new(transaction, &leader.original, request, &leader.plan);
+    marker.role = stand_in.as_ref().map(|_| Role::Replacement);
+    let mut stand_in = stand_in.map(StandIn::from);
     let wanted = wanted(&leader.original.document, &request.patch);
     let markers: Vec<Marker> = companions
         .iter()
@@ -113,6 +62,9 @@ pub(super) fn members(
     let markers = std::iter::once(marker).chain(markers);
     let planned = std::iter::once(leader).chain(companions);
     let member = |(planned, marker): (Planned, Marker)| Member {
+        // Only the leader has one.
+        stand_in: stand_in.take(),
+        output: None,
         addresses: if marker.is_leader() {
             wanted.clone()
         } else {

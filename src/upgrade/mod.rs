@@ -9,6 +9,7 @@
 //! | `transaction`, `create` | forward: the steps, and what becomes of a failure |
 //! | `admission`, `companions`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
 //! | `members` | the containers of one transaction |
+//! | `stand_in` | what an original of `--rm` is brought back from |
 //! | `addresses` | the replacement answers on the original's |
 //! | `verify`, `fault`, `words` | whether the replacement runs as it should; how it failed, in words |
 //! | `setback`, `reconcile`, [`decide`], `look` | backward: observe, decide, repair, observe again |
@@ -43,6 +44,7 @@ mod reconcile;
 mod recover;
 mod running;
 mod setback;
+mod stand_in;
 mod status;
 mod transaction;
 mod verify;

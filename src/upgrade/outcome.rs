@@ -39,6 +39,25 @@ pub struct Request {
     pub require_same_address: bool,
 }
 
+impl Default for Request {
+    /// One that asks for nothing.
+    fn default() -> Self {
+        Self {
+            patch: Object::new(),
+            pull: Pull::default(),
+            platform: None,
+            renew_volumes: false,
+            stop: StopOptions::default(),
+            force: false,
+            dry_run: false,
+            registry_auth: None,
+            monitor: Self::DEFAULT_MONITOR,
+            healthy_deadline: None,
+            require_same_address: false,
+        }
+    }
+}
+
 impl Request {
     /// Whether a plan is to be carried out.
     pub(super) fn is_due(&self, plan: &Plan) -> bool {

@@ -9,7 +9,9 @@ use super::{
     clash::{Clash, clash},
     look::{observe, text},
     marker::RunState,
+    members::Planned,
     outcome::{Cause, Failure, Request, Step},
+    stand_in,
 };
 use crate::{
     engine::{Container, Engine, EngineError},
@@ -60,7 +62,8 @@ pub(super) async fn plan(
         };
         Failure::untouched(cause, Step::Plan, refusal.to_string())
     })?;
-    if plan.create.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true)) {
+    let is_auto_removed = plan.create.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true));
+    if is_auto_removed && !stand_in::is_auto_removed(original) {
         return Err(Failure::untouched(
             Cause::BadRequest,
             Step::Plan,
@@ -75,6 +78,56 @@ pub(super) async fn plan(
         can_start(engine, request, &plan.create["HostConfig"], &others).await?;
     }
     Ok(plan)
+}
+
+/// Plans to create a container again as it is.
+///
+/// # Errors
+/// [`Failure`] if it could not be created again; nothing was touched.
+pub(super) async fn plan_again(
+    engine: &dyn Engine,
+    container: Container,
+) -> Result<Planned, Failure> {
+    let image = match engine.inspect_image(&container.image_id).await {
+        Ok(image) => image,
+        Err(error) if error.is_not_found() => {
+            let message = format!(
+                "the image {} of {} is gone, so that it could not be created again",
+                container.image, container.name
+            );
+            return Err(Failure::untouched(Cause::Conflict, Step::Plan, message));
+        }
+        Err(error) => return Err(refused(error)),
+    };
+    let image_id = plan::image_id(&image);
+    let named = match engine.inspect_image(&container.image).await {
+        Ok(named) => plan::image_id(&named),
+        Err(error) if error.is_not_found() => String::new(),
+        Err(error) => return Err(refused(error)),
+    };
+    let is_named_so = named == image_id;
+    let images = Images {
+        old: Some(&image),
+        new: &image,
+        // The name may be another image's by now.
+        reference: if is_named_so {
+            &container.image
+        } else {
+            &image_id
+        },
+    };
+    let mut plan = plan(engine, &Request::default(), &container, &images).await?;
+    if !is_named_so {
+        plan.warnings.push(format!(
+            "{} names another image now, or none: the container is created again from {image_id}",
+            container.image
+        ));
+    }
+    Ok(Planned {
+        original: container,
+        plan,
+        image_id,
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]

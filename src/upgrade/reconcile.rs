@@ -10,8 +10,8 @@ use super::{
     decide::{Next, Observed, Pair, Repair, Rest, Sight, Verdict, decide},
     identity::{Identities, Succession},
     look::existing,
-    marker::{Marker, Original, RunState},
-    verify, words,
+    marker::{Marker, Role, RunState},
+    stand_in, verify, words,
 };
 use crate::engine::{Container, Engine, EngineError, RestartPolicy, StopOptions};
 
@@ -65,6 +65,11 @@ pub(super) struct Reconciler<'a> {
     /// Each member's replacement, where its ID is known; else it is looked for under its first name.
     replacements: Vec<Option<String>>,
     verdict: Verdict,
+    /// The leader's stand-in, and what the leader was created again as, where the IDs are known.
+    stand_in: Option<String>,
+    revival: Option<String>,
+    /// How often that could not be started; [`TRIES`] once it was.
+    starts: u32,
     /// Until when a stop of an original may still be under way, whose client was lost. The
     /// original may look well until then.
     stop_until: Option<Instant>,
@@ -88,8 +93,21 @@ impl<'a> Reconciler<'a> {
             markers,
             replacements,
             verdict,
+            stand_in: None,
+            revival: None,
+            starts: 0,
             stop_until: None,
             leader: Seen::default(),
+        }
+    }
+
+    /// With the IDs of the leader's stand-in, and of what it was created again as, where they are
+    /// known.
+    pub fn with_stand_in(self, stand_in: Option<String>, revival: Option<String>) -> Self {
+        Self {
+            stand_in,
+            revival,
+            ..self
         }
     }
 
@@ -122,9 +140,16 @@ impl<'a> Reconciler<'a> {
             let observed = self.observe().await?;
             let (at, repair) = match decide(&self.markers, &observed) {
                 Next::Rest(rest) => {
+                    let begun = successions.into_iter().flatten();
                     if rest == Rest::Committed {
-                        let begun = successions.into_iter().flatten();
                         begun.chain(self.succeed_all()).for_each(Succession::stands);
+                    } else {
+                        begun.for_each(drop);
+                    }
+                    if let Some(revival) = &self.revival
+                        && rest == Rest::RolledBack
+                    {
+                        self.identities.note(&self.markers[0], revival);
                     }
                     return Ok(Settled {
                         rest,
@@ -154,12 +179,15 @@ impl<'a> Reconciler<'a> {
             } else {
                 1
             };
-            if repair == Repair::StartOriginal && at == 0 {
+            if matches!(repair, Repair::StartOriginal | Repair::Revive) && at == 0 {
                 // Whatever stop there was has ended: it is the leader's that comes last.
                 self.stop_until = None;
             }
-            touched |= repair != Repair::RemoveReplacement;
-            let Original { name, .. } = &self.markers[at].original;
+            touched |= !matches!(
+                repair,
+                Repair::RemoveReplacement | Repair::RemoveStandIn | Repair::AwaitRemoval
+            );
+            let name = self.markers[at].original.name.clone();
             let doing = || format!("{repair:?} of {name}");
             if let Err(error) = self.repair(at, repair).await {
                 let transaction = &self.markers[at].transaction;
@@ -204,7 +232,7 @@ impl<'a> Reconciler<'a> {
     /// Waits out a stop of the running originals that may be under way, before the markers go, and before
     /// what depends on them is started; true where one has ended.
     async fn must_outlast_stop(&mut self, at: usize, repair: Repair, observed: &Observed) -> bool {
-        let is_last = repair == Repair::RemoveReplacement;
+        let is_last = matches!(repair, Repair::RemoveReplacement | Repair::RemoveStandIn);
         let depends = repair == Repair::StartOriginal && at > 0;
         if !is_last && !depends {
             return false;
@@ -240,9 +268,11 @@ impl<'a> Reconciler<'a> {
     async fn is_changed(&self, at: usize, repair: Repair, observed: &Observed) -> bool {
         let seen = &observed.members[at];
         let (id, seen) = match repair {
-            Repair::RemoveReplacement => (Some(&self.markers[at].original.id), &seen.original),
+            Repair::RemoveReplacement | Repair::RemoveStandIn => {
+                (Some(self.original(at)), &seen.original)
+            }
             // The leader's replacement is what was looked at last.
-            Repair::Commit if at > 0 => (self.replacements[at].as_ref(), &seen.replacement),
+            Repair::Commit if at > 0 => (self.replacements[at].as_deref(), &seen.replacement),
             _ => return false,
         };
         let Some(id) = id else {
@@ -253,7 +283,15 @@ impl<'a> Reconciler<'a> {
         other.map_or(true, |other| other.as_ref().map(Sight::from) != *seen)
     }
 
-    async fn reconnect(&self, doing: &str) -> Result<(), Stuck> {
+    /// The ID of a member's original, or of what it was created again as.
+    fn original(&self, at: usize) -> &str {
+        let revival = self.revival.as_deref().filter(|_| at == 0);
+        revival.unwrap_or(&self.markers[at].original.id)
+    }
+
+    async fn reconnect(&mut self, doing: &str) -> Result<(), Stuck> {
+        // An engine that restarts deletes what is of `--rm`.
+        self.starts = 0;
         self.engine.await_reachable().await.map_err(|error| Stuck {
             doing: doing.to_owned(),
             error,
@@ -278,22 +316,43 @@ impl<'a> Reconciler<'a> {
     }
 
     async fn look(&mut self) -> Result<Observed, EngineError> {
+        let engine = self.engine;
         let mut members = Vec::with_capacity(self.markers.len());
         // The leader comes last: what is done because of it is done at once.
         for (marker, replacement) in self.markers.iter().zip(&mut self.replacements).rev() {
-            let seen = look(self.engine, marker, replacement).await?;
+            let mut original = existing(engine, &marker.original.id).await?;
+            let mut stand_in = None;
+            if marker.role.is_some() {
+                let is_it = |found: &Container| marker.is_with(Role::StandIn, found);
+                stand_in = seek(engine, &mut self.stand_in, &marker.old_name(), is_it).await?;
+            }
+            if marker.role.is_some() && original.is_none() {
+                let is_it = |found: &Container| marker.is_with(Role::Revival, found);
+                let name = &marker.original.name;
+                original = seek(engine, &mut self.revival, name, is_it).await?;
+            }
+            let is_it = |found: &Container| {
+                Marker::of(found).is_some_and(|found| found.transaction == marker.transaction)
+            };
+            let replacement = seek(engine, replacement, &marker.new_name(), is_it).await?;
+            let sight = |seen: &Option<Container>| seen.as_ref().map(Sight::from);
             members.push(Pair {
-                original: seen.original.as_ref().map(Sight::from),
-                replacement: seen.replacement.as_ref().map(Sight::from),
+                original: sight(&original),
+                replacement: sight(&replacement),
+                stand_in: sight(&stand_in),
             });
             if marker.is_leader() {
-                self.leader.update(seen);
+                self.leader.update(Seen {
+                    original,
+                    replacement,
+                });
             }
         }
         members.reverse();
         Ok(Observed {
             members,
             verdict: self.verdict,
+            ended_again: self.starts >= TRIES,
         })
     }
 
@@ -307,7 +366,7 @@ impl<'a> Reconciler<'a> {
             Ok(()) => Verdict::Passed,
             Err((marker, id, fault)) => {
                 // A rollback removes it, with its log: nobody could look it up.
-                let last_words = words::last_words(self.engine, id).await;
+                let last_words = words::last_words(self.engine, id, None).await;
                 let Marker {
                     transaction,
                     original,
@@ -320,9 +379,10 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    async fn repair(&self, at: usize, repair: Repair) -> Result<(), EngineError> {
+    async fn repair(&mut self, at: usize, repair: Repair) -> Result<(), EngineError> {
         let (engine, marker) = (self.engine, &self.markers[at]);
-        let original = marker.original.id.as_str();
+        let original = self.original(at);
+        let stand_in = self.stand_in.as_deref().filter(|_| at == 0);
         let replacement = self.replacements[at].as_deref().unwrap_or_default();
         info!(
             transaction = marker.transaction,
@@ -353,17 +413,33 @@ impl<'a> Reconciler<'a> {
                     .update_restart_policy(original, &marker.original.restart_policy)
                     .await
             }
+            Repair::AwaitRemoval => stand_in::await_removal(engine, original).await,
+            Repair::Revive => {
+                let revived = stand_in::revive(engine, marker, stand_in.unwrap_or_default()).await;
+                // Where the answer was lost, it is found by its name.
+                self.revival = revived.as_ref().ok().cloned();
+                revived.map(drop)
+            }
             Repair::StartOriginal => {
                 let wanted = &marker.original.addresses;
                 addresses::hold_again(engine, &self.markers[0], wanted).await;
-                engine.start(original).await
+                let Some((revival, stand_in)) = self.revival.as_deref().zip(stand_in) else {
+                    return engine.start(original).await;
+                };
+                let started = stand_in::start_revival(engine, stand_in, revival).await;
+                match &started {
+                    Ok(()) => self.starts = TRIES,
+                    Err(_) => self.starts += 1,
+                }
+                started
             }
             Repair::PauseOriginal => engine.pause(original).await,
             // With the fresh volumes that were made for it; those that it holds by name survive.
             Repair::RemoveReplacement => engine.remove(replacement, true).await,
             Repair::PauseReplacement => engine.pause(replacement).await,
             // Never with its volumes: the replacement holds them by name.
-            Repair::Commit => engine.remove(original, false).await,
+            Repair::Commit => engine.remove(stand_in.unwrap_or(original), false).await,
+            Repair::RemoveStandIn => engine.remove(stand_in.unwrap_or_default(), false).await,
         }
     }
 }
@@ -376,26 +452,20 @@ impl Seen {
     }
 }
 
-/// Looks at the containers of one member, and notes the replacement's ID.
-async fn look(
+/// The container of this ID; where that is not known, the one of this name, if it is the one that is
+/// sought, whose ID is noted then.
+async fn seek(
     engine: &dyn Engine,
-    marker: &Marker,
     id: &mut Option<String>,
-) -> Result<Seen, EngineError> {
-    let original = existing(engine, &marker.original.id).await?;
-    let replacement = match &id {
+    name: &str,
+    is_it: impl Fn(&Container) -> bool,
+) -> Result<Option<Container>, EngineError> {
+    let found = match &id {
         Some(id) => existing(engine, id).await?,
-        None => existing(engine, &marker.new_name())
-            .await?
-            .filter(|container| {
-                Marker::of(container).is_some_and(|found| found.transaction == marker.transaction)
-            }),
+        None => existing(engine, name).await?.filter(is_it),
     };
-    if let Some(container) = &replacement {
-        *id = Some(container.id.clone());
+    if let Some(found) = &found {
+        *id = Some(found.id.clone());
     }
-    Ok(Seen {
-        original,
-        replacement,
-    })
+    Ok(found)
 }

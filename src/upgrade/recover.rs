@@ -15,7 +15,7 @@ use super::{
     decide::{Next, Repair, Rest, Verdict},
     events::Event,
     look::{self, Labelled, existing, text},
-    marker::{Marker, is_parked, names},
+    marker::{Marker, Role, is_parked, names},
     owner::Liveness,
     reconcile::{Reconciler, Settled},
     running::{Direction, Running},
@@ -218,8 +218,9 @@ impl Shared {
         Ok(recoveries)
     }
 
-    /// Recovers the transaction of this replacement, of `all` that bear a marker; nothing where it was
-    /// finished long ago, or where the leader's tells of it.
+    /// Recovers the transaction of this container, of `all` that bear a marker; nothing where it was
+    /// finished long ago, or where another one tells of it: the stand-in, if there is one, else the
+    /// leader's replacement.
     async fn recover_one(
         &self,
         container: &Container,
@@ -234,18 +235,30 @@ impl Shared {
         if !marker.is_leader() {
             return recover_companion(engine, &marker, all).await;
         }
+        let stand_in = with_role(&marker, Role::StandIn, all);
+        let is_told = match marker.role {
+            None | Some(Role::StandIn) => false,
+            Some(Role::Replacement) => stand_in.is_some(),
+            // Without a stand-in, it was back.
+            Some(Role::Revival) => true,
+        };
+        if is_told {
+            return None;
+        }
         let members = marker.members();
         let replacements: Vec<_> = members
             .iter()
             .map(|member| replacement_of(member, all))
             .collect();
+        let revival = with_role(&marker, Role::Revival, all);
         let mut reconciler = Reconciler::new(
             engine,
             &self.identities,
             members.clone(),
             replacements.clone(),
             Verdict::Pending,
-        );
+        )
+        .with_stand_in(stand_in.clone(), revival.clone());
         // Most were finished long ago.
         let next = match reconciler.next().await {
             Ok(Next::Rest(Rest::Committed)) if !self.failures.is_unfinished(&marker) => {
@@ -276,8 +289,8 @@ impl Shared {
                 lock.extend(name);
             }
         }
-        for replacement in replacements.iter().flatten() {
-            lock.extend(replacement);
+        for id in replacements.iter().chain([&stand_in, &revival]).flatten() {
+            lock.extend(id);
         }
         lock.running.isolate(look::networks(&container.document));
         reconciler.outlast_stop();
@@ -315,9 +328,17 @@ impl Shared {
 fn replacement_of(member: &Marker, all: &[Container]) -> Option<String> {
     let is_it = |container: &&Container| {
         Marker::of(container).is_some_and(|marker| {
-            marker.transaction == member.transaction && marker.original.id == member.original.id
+            marker.transaction == member.transaction
+                && marker.original.id == member.original.id
+                && matches!(marker.role, None | Some(Role::Replacement))
         })
     };
+    all.iter().find(is_it).map(|container| container.id.clone())
+}
+
+/// The ID of the container that has this role in the transaction of a leader's marker.
+fn with_role(leader: &Marker, role: Role, all: &[Container]) -> Option<String> {
+    let is_it = |container: &&Container| leader.is_with(role, container);
     all.iter().find(is_it).map(|container| container.id.clone())
 }
 
@@ -344,12 +365,18 @@ async fn recover_companion(
     }
 }
 
-/// The names of the parked originals that none of these replacements tells of: theirs was removed by
-/// somebody, and with it the journal.
-fn orphans(summaries: &[Value], replacements: &[Container]) -> Vec<String> {
-    let markers = replacements.iter().filter_map(Marker::of);
+/// The names of the parked originals that none of these markers tells of: their replacement was removed
+/// by somebody, and with it the journal.
+fn orphans(summaries: &[Value], labelled: &[Container]) -> Vec<String> {
+    let markers = labelled.iter().filter_map(Marker::of);
     let members = markers.flat_map(|marker| marker.members());
-    let told: Vec<String> = members.map(|member| member.original.id).collect();
+    let stand_ins = labelled.iter().filter(|container| {
+        Marker::of(container).is_some_and(|marker| marker.role == Some(Role::StandIn))
+    });
+    let told: Vec<String> = members
+        .map(|member| member.original.id)
+        .chain(stand_ins.map(|stand_in| stand_in.id.clone()))
+        .collect();
     let untold = summaries
         .iter()
         .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")));

@@ -108,11 +108,12 @@ pub(super) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Brings the originals back, and says what failed and what state things are in now.
     pub(super) async fn roll_back(&mut self, setback: Setback) -> Failure {
-        let replacement = self.members[setback.member].replacement.as_deref();
+        let member = &self.members[setback.member];
+        let (replacement, output) = (member.replacement.as_deref(), member.output.as_ref());
         let last_words = match (replacement, setback.step) {
             _ if !setback.has_last_words => String::new(),
-            (Some(id), Step::Start) => words::of_failed_start(self.engine, id).await,
-            (Some(id), Step::Verify) => words::last_words(self.engine, id).await,
+            (Some(id), Step::Start) => words::of_failed_start(self.engine, id, output).await,
+            (Some(id), Step::Verify) => words::last_words(self.engine, id, output).await,
             _ => String::new(),
         };
         let transaction = &self.members[0].marker.transaction;
@@ -153,14 +154,17 @@ impl Attempt<'_> {
         {
             self.tell(settled);
         }
-        let short_id = marker.original.id.get(..12).unwrap_or(&marker.original.id);
+        let short_id = short(&marker.original.id);
         let (rollback, state) = match settled {
             Ok(settled) => match settled.rest {
                 Rest::RolledBack if !began && !settled.touched => (
                     Rollback::NotNeeded,
                     format!("the original ({short_id}) was not touched"),
                 ),
-                Rest::RolledBack => (Rollback::Restored, self.restored().await),
+                Rest::RolledBack => (
+                    Rollback::Restored,
+                    self.restored(settled.leader.original.as_ref()).await,
+                ),
                 Rest::Committed => (
                     Rollback::Incomplete,
                     format!("the original ({short_id}) is gone, so the replacement was kept"),
@@ -207,19 +211,30 @@ impl Attempt<'_> {
         }
     }
 
-    /// What the originals are again.
-    async fn restored(&self) -> String {
+    /// What the originals are again; `leader` is what the leader's is.
+    async fn restored(&self, leader: Option<&Container>) -> String {
         let mut states = Vec::new();
         for member in &self.members {
             let id = &member.original.id;
-            let short_id = id.get(..12).unwrap_or(id);
+            let short_id = short(id);
+            let back = back_as(&member.marker);
+            let revival = leader.filter(|leader| member.marker.is_leader() && leader.id != *id);
+            if let Some(revival) = revival {
+                let moved = self.moved_back(&member.original, &revival.id).await;
+                states.push(format!(
+                    "the original ({short_id}) was started with --rm, so that it is gone: it was \
+                     created again from its specification ({}), without what it had written \
+                     outside its volumes, and is {back}{moved}",
+                    short(&revival.id)
+                ));
+                continue;
+            }
             let whose = if member.marker.is_leader() {
                 "the original".to_owned()
             } else {
                 format!("that of {}", member.original.name)
             };
-            let back = back_as(&member.marker);
-            let moved = self.moved_back(&member.original).await;
+            let moved = self.moved_back(&member.original, id).await;
             states.push(format!("{whose} ({short_id}) is {back} again{moved}"));
         }
         states.join("; ")
@@ -227,8 +242,8 @@ impl Attempt<'_> {
 
     /// What the engine chose anew when it started the original again, or that it did not run for long,
     /// as a sentence's end.
-    async fn moved_back(&self, original: &Container) -> String {
-        let Ok(back) = observe(self.engine, &original.id).await else {
+    async fn moved_back(&self, original: &Container, id: &str) -> String {
+        let Ok(back) = observe(self.engine, id).await else {
             return String::new();
         };
         let mut changes = reach::changes(&original.document, &back.document, &Object::new());
@@ -255,7 +270,16 @@ impl Attempt<'_> {
             replacements.collect(),
             verdict,
         )
+        .with_stand_in(
+            (self.members[0].stand_in.as_ref()).and_then(|stand_in| stand_in.id.clone()),
+            None,
+        )
     }
+}
+
+/// The 12 digits that stand for an ID.
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 fn back_as(marker: &Marker) -> &'static str {

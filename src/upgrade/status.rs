@@ -11,12 +11,12 @@ use dashmap::DashMap;
 use super::{
     Upgrades, admission,
     look::existing,
-    marker::{self, Generation, Marker},
+    marker::{self, Generation, Marker, Role},
     outcome::{Cause, Ending, Failure, Incarnation, Rollback, Step},
     recover::Recovered,
     running::{Direction, Running},
 };
-use crate::engine::{Container, EngineError};
+use crate::engine::{Container, Engine, EngineError};
 
 /// How many failures are remembered at most.
 const FAILURES: usize = 1000;
@@ -174,6 +174,18 @@ impl Report {
     }
 }
 
+/// Whether the original of a marker is still there, or what stands in for it.
+async fn is_unfinished(engine: &dyn Engine, marker: &Marker) -> Result<bool, EngineError> {
+    if existing(engine, &marker.original.id).await?.is_some() {
+        return Ok(true);
+    }
+    if marker.role.is_none() {
+        return Ok(false);
+    }
+    let stand_in = existing(engine, &marker.old_name()).await?;
+    Ok(stand_in.is_some_and(|found| marker.is_with(Role::StandIn, &found)))
+}
+
 impl Upgrades {
     /// What is known of the last upgrade of the container that `reference` names.
     ///
@@ -191,12 +203,9 @@ impl Upgrades {
         if let Some(running) = shared.isolation.0.of(&id) {
             return Ok(Report::running(&running));
         }
-        let marker = Marker::of(&container);
+        let mut marker = Marker::of(&container);
         if let Some(marker) = &marker
-            && existing(engine, &marker.original.id)
-                .await
-                .map_err(failed)?
-                .is_some()
+            && is_unfinished(engine, marker).await.map_err(failed)?
         {
             return Ok(Report::unfinished(marker.clone(), container.id));
         }
@@ -212,7 +221,10 @@ impl Upgrades {
                 return Ok(Report::unfinished(marker, replacement.id));
             }
         }
-        if let Some(ended) = shared.failures.of(&id) {
+        // An original of `--rm` is back under another ID, and that is no upgrade.
+        let revived = marker.take_if(|marker| marker.role == Some(Role::Revival));
+        let had = revived.map_or(id, |marker| marker.original.id);
+        if let Some(ended) = shared.failures.of(&had) {
             return Ok(Report::Failed(ended));
         }
         let name = container.name.clone();

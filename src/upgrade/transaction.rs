@@ -21,11 +21,11 @@ use super::{
     look::networks,
     marker::{Marker, RunState, names},
     members::{self, Member, Planned},
-    outcome::{Cause, Ending, Failure, Outcome, Request, Step},
+    outcome::{Cause, Ending, Failure, Outcome, Request, Rollback, Step},
     planning,
     running::{Cancelled, Running},
     setback::{Attempt, Setback},
-    verify,
+    stand_in, verify,
 };
 use crate::{
     engine::{Container, Engine, EngineError, RestartPolicy, StopOptions},
@@ -79,9 +79,13 @@ impl Transaction<'_> {
                 Ending::Upgraded(answer::unchanged(&original, plan, &reference))
             });
         }
+        let mut stand_in = None;
+        if stand_in::is_needed(&original) {
+            stand_in = Some(planning::plan_again(self.engine, original.clone()).await?);
+        }
         let mut planned = Vec::new();
         for companion in companions {
-            planned.push(members::plan_companion(self.engine, self.request, companion).await?);
+            planned.push(planning::plan_again(self.engine, companion).await?);
         }
         let leader = Planned {
             original,
@@ -89,7 +93,7 @@ impl Transaction<'_> {
             image_id: plan::image_id(&new_image),
         };
         let transaction = &self.running().transaction;
-        let members = members::members(transaction, self.request, leader, planned);
+        let members = members::members(transaction, self.request, leader, stand_in, planned);
         if self.request.dry_run {
             return Ok(Ending::Planned(answer::preview(members)));
         }
@@ -99,7 +103,16 @@ impl Transaction<'_> {
             members,
             events: self.events,
         };
-        let created = self.create(&mut attempt).await?;
+        let created = match self.create(&mut attempt).await {
+            Ok(created) => created,
+            Err(failure) => {
+                if failure.rollback == Rollback::Restored {
+                    // An original of `--rm` that ended by itself was created again.
+                    self.release(&attempt, &Err(failure.clone())).await;
+                }
+                return Err(failure);
+            }
+        };
         let swapped = self.swap(&mut attempt).await;
         self.release(&attempt, &swapped).await;
         let Swapped {
@@ -246,17 +259,25 @@ impl Transaction<'_> {
         Ok((downtime, held))
     }
 
-    /// Stops the original, parks it, and gives its name to the replacement.
+    /// Stops the original, parks it, and gives its name to the replacement. One that is gone when it has
+    /// stopped needs no parking: its stand-in is parked already.
     async fn give_name(&self, at: usize, member: &Member) -> Result<(), Setback> {
         let marker = &member.marker;
         let original = &marker.original;
         if member.is_started() {
-            self.stop(at, marker).await?;
+            self.stop(at, member).await?;
         }
-        let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
-        self.step(Step::Park, at, marker, park).await?;
+        if member.stand_in.is_none() {
+            let park = async { self.engine.rename(&original.id, &marker.old_name()).await };
+            self.step(Step::Park, at, marker, park).await?;
+        }
         let rename = self.engine.rename(member.replacement_id(), &original.name);
-        self.step(Step::Rename, at, marker, rename).await
+        self.step(Step::Rename, at, marker, rename).await?;
+        if member.stand_in.is_some() {
+            // The engine does not know the original any more.
+            self.identities.note(marker, member.replacement_id());
+        }
+        Ok(())
     }
 
     async fn start(&self, at: usize, member: &Member) -> Result<(), Setback> {
@@ -265,14 +286,22 @@ impl Transaction<'_> {
     }
 
     /// Stops the original. Whoever cancels does not have to wait for that: the way back does.
-    async fn stop(&self, at: usize, marker: &Marker) -> Result<(), Setback> {
+    async fn stop(&self, at: usize, member: &Member) -> Result<(), Setback> {
+        let marker = &member.marker;
         self.announce(Step::Stop, &marker.original.name);
         let options = StopOptions {
             timeout: Some(marker.stop_timeout),
             // How the request says it is for the leader.
             signal: self.request.stop.signal.clone().filter(|_| at == 0),
         };
-        let stop = self.engine.stop(&marker.original.id, &options);
+        let original = &marker.original.id;
+        let stop = async {
+            if member.stand_in.is_some() {
+                stand_in::stop(self.engine, original, &options).await
+            } else {
+                self.engine.stop(original, &options).await
+            }
+        };
         match self.interruptible(stop).await {
             Ok(stopped) => stopped.map_err(|error| Setback::of(Step::Stop, &error).of_member(at)),
             Err(cancelled) => Err(Setback::cancelled(Step::Stop, cancelled)),

@@ -78,6 +78,7 @@ async fn verify(
                 started_at = None;
                 continue;
             }
+            Err(error) if error.is_not_found() => return Err(gone(engine, id).await),
             Err(error) => return Err(Fault::Unseen(error)),
         };
         let first = started_at.get_or_insert_with(|| seen.started_at.clone());
@@ -104,6 +105,11 @@ pub(super) async fn glance(engine: &dyn Engine, id: &str) -> Result<(), Fault> {
         Ok(_) => Ok(()),
         Err(fault) => Err(with_first_exit(engine, &seen, fault).await),
     }
+}
+
+/// Of one that is not there any more, how its process ended.
+pub(super) async fn gone(engine: &dyn Engine, id: &str) -> Fault {
+    Fault::Gone(engine.first_exit(id).await.unwrap_or_default())
 }
 
 /// Of one that runs again, how its first run ended: a start clears the exit code of the run before.

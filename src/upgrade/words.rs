@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::look::{observe, text};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Output};
 
 /// How many lines are quoted.
 const LINES: usize = 10;
@@ -19,19 +19,35 @@ const LINE_LENGTH: usize = 400;
 
 /// What a start that failed left behind: the exit code is 126 to 128 where there is nothing to
 /// execute.
-pub(super) async fn of_failed_start(engine: &dyn Engine, id: &str) -> String {
+pub(super) async fn of_failed_start(
+    engine: &dyn Engine,
+    id: &str,
+    output: Option<&Output>,
+) -> String {
     let exit = match observe(engine, id).await {
         Ok(seen) if seen.exit.code != 0 => format!(" ({})", seen.exit),
         _ => String::new(),
     };
-    exit + &last_words(engine, id).await
+    exit + &last_words(engine, id, output).await
 }
 
-/// The last log lines of a failed replacement, as a sentence's end.
-pub(super) async fn last_words(engine: &dyn Engine, id: &str) -> String {
+/// The last log lines of a failed replacement, as a sentence's end; of one that is gone, its last
+/// `output`.
+pub(super) async fn last_words(engine: &dyn Engine, id: &str, output: Option<&Output>) -> String {
     // The original is down meanwhile.
-    let read = timeout(PATIENCE, engine.log_tail(id, LINES)).await;
-    match read.unwrap_or_else(|_| Err(EngineError::unknown("it takes too long"))) {
+    let read = timeout(PATIENCE, async {
+        match (engine.log_tail(id, LINES).await, output) {
+            (Err(error), Some(output)) if error.is_not_found() => {
+                output.ended().await;
+                Ok(output.tail(LINES))
+            }
+            (read, _) => read,
+        }
+    });
+    match read
+        .await
+        .unwrap_or_else(|_| Err(EngineError::unknown("it takes too long")))
+    {
         Ok(lines) if lines.is_empty() => "; it logged nothing".to_owned(),
         Ok(lines) => format!("; its last log lines:\n{}", quote(lines.iter())),
         Err(EngineError::Refused { message, .. }) if message.contains("not support reading") => {

@@ -8,7 +8,8 @@
 //! What is left out: second faults at a look between two like looks of a wait (the first and the last of
 //! such a row are tried), pairs of faults that differ in words or time alone
 //! ([`Call::faults_of_pairs`]), pairs that begin before create (such a fault ends the upgrade), pairs
-//! over the other originals and with other clients, three faults, an engine that carries a call out
+//! over the other originals and with other clients, of an original of `--rm` those whose second fault
+//! comes at a look, three faults, an engine that carries a call out
 //! after its client gave up, and live-restore.
 //!
 //! That it can fail is proved by `compat-tests/mutants.sh`.
@@ -68,6 +69,17 @@ fn interference(tally: &mut Tally, case: Case) {
 
 /// Every pair of faults, the first of which comes at the first call of `what` or later, and `is_mine`.
 fn pairs(tally: &mut Tally, case: Case, what: &str, is_mine: impl Fn(usize) -> bool) {
+    pairs_with(tally, case, what, is_mine, |_| true);
+}
+
+/// As [`pairs`], of those whose second fault comes at a call that `is_second`.
+fn pairs_with(
+    tally: &mut Tally,
+    case: Case,
+    what: &str,
+    is_mine: impl Fn(usize) -> bool,
+    is_second: impl Fn(&Call) -> bool,
+) {
     let calls = faultless(tally, case);
     let begin = calls.iter().position(|call| call.what == what);
     for at in begin.expect("such a call")..calls.len() {
@@ -78,7 +90,7 @@ fn pairs(tally: &mut Tally, case: Case, what: &str, is_mine: impl Fn(usize) -> b
             // A trial of its own: which calls come after the first fault?
             let after = case.run(&[(at, first)]).calls;
             for (then, call) in after.iter().enumerate().skip(at + 1) {
-                if within_row(&after, then) {
+                if within_row(&after, then) || !is_second(call) {
                     continue;
                 }
                 for second in call.faults_of_pairs() {
@@ -105,6 +117,7 @@ fn running(policy: &'static str, replacement: Replacement) -> Case {
         activity: Activity::Running,
         policy,
         replacement,
+        is_auto_removed: false,
         obstacle: None,
         companions: Companions::Nobody,
         has_gap: false,
@@ -267,20 +280,16 @@ fn one_fault_over_placeholders() {
 fn what_may_not_be_upgraded_is_never_touched() {
     let mut tally = Tally::default();
     let refused = [
-        (Obstacle::AutoRemove, Activity::Running),
-        (Obstacle::AutoRemove, Activity::NeverStarted),
-        (Obstacle::AutoRemove, Activity::Paused),
+        (Obstacle::Depended, Activity::Running),
         (Obstacle::Survived, Activity::Stopped),
     ];
     for (obstacle, activity) in refused {
+        let is_auto_removed = obstacle == Obstacle::Depended;
         // One of `--rm` has no policy.
-        let policy = if obstacle == Obstacle::AutoRemove {
-            "no"
-        } else {
-            "always"
-        };
+        let policy = if is_auto_removed { "no" } else { "always" };
         let case = Case {
             activity,
+            is_auto_removed,
             obstacle: Some(obstacle),
             ..running(policy, GOOD)
         };
@@ -297,7 +306,56 @@ fn what_may_not_be_upgraded_is_never_touched() {
             }
         }
     }
-    tally.conclude("what may not be upgraded", 250);
+    tally.conclude("what may not be upgraded", 100);
+}
+
+fn auto_removed(activity: Activity, replacement: Replacement) -> Case {
+    Case {
+        activity,
+        is_auto_removed: true,
+        // One of `--rm` has no policy.
+        ..running("no", replacement)
+    }
+}
+
+#[test]
+fn one_fault_over_an_original_of_rm() {
+    let mut tally = Tally::default();
+    for activity in [Activity::Running, Activity::Paused, Activity::NeverStarted] {
+        for replacement in [GOOD, Replacement::Exits, Replacement::Missing] {
+            // What is never started does not fail.
+            if activity == Activity::NeverStarted && replacement != GOOD {
+                continue;
+            }
+            for has_gap in [false, true] {
+                let case = Case {
+                    has_gap,
+                    ..auto_removed(activity, replacement)
+                };
+                singles(&mut tally, case);
+                for at in 0..faultless(&mut tally, case).len() {
+                    run(&mut tally, case, &[(at, Fault::Cancelled)]);
+                }
+            }
+        }
+    }
+    tally.conclude("single faults, --rm", 3000);
+}
+
+#[test]
+fn two_faults_over_an_original_of_rm() {
+    let mut tally = Tally::default();
+    let case = auto_removed(Activity::Running, GOOD);
+    pairs_with(&mut tally, case, "create", |_| true, Call::mutates);
+    tally.conclude("pairs, --rm", 3000);
+}
+
+#[test]
+fn two_faults_over_a_failing_replacement_of_rm() {
+    let mut tally = Tally::default();
+    let case = auto_removed(Activity::Running, Replacement::Exits);
+    pairs_with(&mut tally, case, "start", |_| true, Call::mutates);
+    tally.conclude("pairs, failing replacement, --rm", 3000);
 }
 
 /// One that depends on the original, of each kind, and what becomes of both.

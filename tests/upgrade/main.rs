@@ -12,7 +12,6 @@ mod verify;
 use std::{sync::Arc, time::Duration};
 
 use refit::{
-    engine::StopOptions,
     plan::check_patch,
     upgrade::{Cause, Ending, Failure, Outcome, Pull, Request, Rollback, Step, Upgrades},
 };
@@ -25,15 +24,8 @@ fn request(patch: &Value) -> Request {
     Request {
         patch: check_patch(patch.as_object().expect("an object").clone()).expect("a patch"),
         pull: Pull::Never,
-        platform: None,
-        renew_volumes: false,
-        stop: StopOptions::default(),
-        force: false,
-        dry_run: false,
-        registry_auth: None,
         monitor: Duration::ZERO,
-        healthy_deadline: None,
-        require_same_address: false,
+        ..Request::default()
     }
 }
 

@@ -24,8 +24,8 @@ use std::{
 
 use async_trait::async_trait;
 use refit::engine::{
-    ApiVersion, Created, Engine, EngineError, Exit, Limits, Platform, PullLine, RestartPolicy,
-    Result, StopOptions,
+    ApiVersion, Created, Engine, EngineError, Exit, Limits, Output, Platform, PullLine,
+    RestartPolicy, Result, StopOptions,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -269,6 +269,12 @@ impl Simulated {
 
     /// Waits until the process of a container that is being stopped has ended.
     async fn ended(&self, id: &str) -> Result<()> {
+        self.until(|world| !world.find(id).is_some_and(Container::has_process))
+            .await
+    }
+
+    /// Waits until it is so, unless dockerd dies meanwhile.
+    async fn until(&self, is_so: impl Fn(&World) -> bool + Send) -> Result<()> {
         let deaths = self.world().deaths();
         loop {
             {
@@ -276,7 +282,7 @@ impl Simulated {
                 if world.deaths() != deaths {
                     return Err(EngineError::unknown("connection reset by peer"));
                 }
-                if !world.find(id).is_some_and(Container::has_process) {
+                if is_so(&world) {
                     return Ok(());
                 }
             }
@@ -445,14 +451,32 @@ impl Engine for Simulated {
         self.call("remove", container, remove).await
     }
 
+    async fn wait_removed(&self, container: &str, patience: Duration) -> Result<()> {
+        let begin = |world: &mut World| Ok(world.find(container).is_some());
+        if !self.call("wait removed", container, begin).await? {
+            return Ok(());
+        }
+        let gone = self.until(|world| world.find(container).is_none());
+        let gone = timeout(patience, gone).await;
+        gone.map_err(|_| EngineError::unknown(format!("it is not removed within {patience:?}")))?
+    }
+
     async fn remove_by_force(&self, container: &str) -> Result<()> {
         let remove = |world: &mut World| world.remove_by_force(container);
         self.call("remove by force", container, remove).await
     }
 
     async fn first_exit(&self, container: &str) -> Result<Option<Exit>> {
-        let recall = |world: &mut World| Ok(world.get(container)?.first_exit);
+        let recall = |world: &mut World| {
+            let removed = world.removed.iter().find(|removed| removed.id == container);
+            Ok(world.find(container).or(removed).and_then(|c| c.first_exit))
+        };
         self.call("first exit", container, recall).await
+    }
+
+    async fn attach(&self, container: &str) -> Result<Output> {
+        let attach = |world: &mut World| Ok(world.get(container)?.output.clone());
+        self.call("attach", container, attach).await
     }
 
     /// Every process says once that it is ready.

@@ -17,6 +17,7 @@ use crate::{
         reach,
         setback::{Attempt, Setback},
         transaction::Transaction,
+        verify,
     },
 };
 
@@ -159,6 +160,10 @@ impl Transaction<'_> {
                     running |= at == 0 && seen.status == Status::Running;
                     reach::changes(&original.document, &seen.document, &self.patch(at))
                 }),
+                Err(error) if error.is_not_found() && member.is_started() => {
+                    let fault = verify::gone(self.engine, member.replacement_id()).await;
+                    Err(Setback::unverified(&fault).of_member(at))
+                }
                 Err(error) => {
                     running |= at == 0 && RunState::of(original.status) == RunState::Running;
                     Ok(vec![format!(

@@ -1,6 +1,7 @@
 //! Every state that an engine can show, and where the repairs lead from it.
 
 mod members;
+mod stand_in;
 
 use super::{Next as NextOfAll, Observed as ObservedOfAll, decide as decide_all, *};
 use crate::upgrade::marker::Original;
@@ -31,8 +32,10 @@ fn decide(marker: &Marker, observed: &Observed) -> Next {
         members: vec![Pair {
             original,
             replacement,
+            stand_in: None,
         }],
         verdict,
+        ended_again: false,
     };
     match decide_all(std::slice::from_ref(marker), &observed) {
         NextOfAll::Verify => Next::Verify,
@@ -78,6 +81,7 @@ fn marker(run_state: RunState) -> Marker {
             restart_policy: RestartPolicy::named("always"),
             addresses: Vec::new(),
         },
+        role: None,
         monitor: 0,
         healthy_deadline: 0,
         stop_timeout: 10,
@@ -178,6 +182,9 @@ fn assert_is_safe(marker: &Marker, observed: &Observed, repair: Repair) {
         Repair::DisarmReplacement | Repair::StopReplacement => {
             assert!(original.is_some() && replacement.is_some(), "{seen}");
         }
+        Repair::AwaitRemoval | Repair::Revive | Repair::RemoveStandIn => {
+            panic!("{seen}: there is no stand-in");
+        }
     }
 }
 
@@ -208,6 +215,9 @@ fn repaired(marker: &Marker, mut observed: Observed, repair: Repair) -> Observed
         Repair::StopReplacement => sight.status = Status::Exited,
         Repair::StartOriginal => sight.status = Status::Running,
         Repair::PauseOriginal | Repair::PauseReplacement => sight.status = Status::Paused,
+        Repair::AwaitRemoval | Repair::Revive | Repair::RemoveStandIn => {
+            panic!("{repair:?}: there is no stand-in");
+        }
     }
     let names = [&observed.original, &observed.replacement].map(|s| s.as_ref().map(|s| &s.name));
     assert!(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Marker, Original};
+use super::{Marker, Original, Role};
 use crate::{engine::Container, upgrade::outcome::Incarnation};
 
 /// How many earlier generations a marker remembers, with their images.
@@ -32,6 +32,11 @@ impl Marker {
             image_id,
             ..
         } = self.original;
+        if self.role == Some(Role::Revival) {
+            // It is that one, under another ID.
+            let older = std::iter::once(id).chain(self.older);
+            return (self.generations, older.take(OLDER).collect());
+        }
         let mut generations = vec![Generation {
             id,
             image,

@@ -31,6 +31,7 @@ impl Marker {
             deadline: (now() + request.monitor + MARGIN).as_secs(),
             owner: Owner::this_process(),
             original: Original::of(original),
+            role: None,
             stop_timeout: request.stop.timeout.unwrap_or(stop_timeout(original)),
             monitor: nanoseconds(request.monitor),
             healthy_deadline: nanoseconds(healthy_deadline),
@@ -130,19 +131,6 @@ fn nanoseconds(duration: Duration) -> u64 {
 impl Marker {
     /// The marker of a replacement of `original`.
     pub(in crate::upgrade) fn after(original: &Container) -> Self {
-        let request = Request {
-            patch: crate::plan::Object::new(),
-            pull: crate::upgrade::Pull::Never,
-            platform: None,
-            renew_volumes: false,
-            stop: crate::engine::StopOptions::default(),
-            force: false,
-            dry_run: false,
-            registry_auth: None,
-            monitor: Request::DEFAULT_MONITOR,
-            healthy_deadline: None,
-            require_same_address: false,
-        };
         let plan = Plan {
             create: Value::Null,
             connect: Vec::new(),
@@ -154,6 +142,6 @@ impl Marker {
             warnings: Vec::new(),
             unmet: Vec::new(),
         };
-        Self::new("one", original, &request, &plan)
+        Self::new("one", original, &Request::default(), &plan)
     }
 }

@@ -57,8 +57,8 @@ pub enum Replacement {
 /// Why an original may not be upgraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
-    /// The engine deletes it when it stops.
-    AutoRemove,
+    /// The engine deletes it when it stops, and another container joins its network.
+    Depended,
     /// Another container runs that joins its network, and it does not.
     Survived,
 }
@@ -95,6 +95,8 @@ pub struct Case {
     /// The original's restart policy, with its retry count.
     pub policy: &'static str,
     pub replacement: Replacement,
+    /// Whether the engine deletes the original when it stops.
+    pub is_auto_removed: bool,
     pub obstacle: Option<Obstacle>,
     pub companions: Companions,
     /// Whether an address below the original's is free.
@@ -289,7 +291,7 @@ impl Case {
             "Image": image,
             "HostConfig": {
                 "NetworkMode": "app", "Binds": ["data:/data"],
-                "AutoRemove": self.obstacle == Some(Obstacle::AutoRemove),
+                "AutoRemove": self.is_auto_removed,
                 "RestartPolicy": { "Name": policy, "MaximumRetryCount": retries },
             },
         });
@@ -321,7 +323,7 @@ impl Case {
         }
         // Time enough for a crashing one to be between two of its runs.
         sleep(Duration::from_millis(500)).await;
-        if self.obstacle == Some(Obstacle::Survived) {
+        if self.obstacle.is_some() {
             let host = json!({ "NetworkMode": "container:web" });
             self.make_companion(engine, "second", host, Activity::Running);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use refit::{
-    engine::{EngineError, Exit, RestartPolicy, Result, Status},
+    engine::{EngineError, Exit, Output, RestartPolicy, Result, Status},
     plan::MARKER_LABEL,
 };
 use serde_json::{Map, Value, json};
@@ -98,6 +98,8 @@ pub struct Container {
     pub stops: u32,
     /// How often its process has begun.
     pub runs: usize,
+    /// What it prints.
+    pub output: Output,
     /// When the engine loses patience with a stop.
     killed_at: Option<Duration>,
     since: Duration,
@@ -131,6 +133,7 @@ impl Container {
             is_touched: false,
             stops: 0,
             runs: 0,
+            output: Output::default(),
             killed_at: None,
             since: Duration::ZERO,
             backoff: Duration::ZERO,
@@ -192,6 +195,7 @@ impl Container {
         self.exit_code = 0;
         self.status = Status::Running;
         self.runs += 1;
+        self.output.push("ready");
         self.since = now;
         self.due = match program {
             Program::Exit(code, after) => Some((now + after, Due::Exit(code))),
@@ -247,6 +251,7 @@ impl Container {
         });
         self.due = None;
         self.killed_at = None;
+        self.output.end();
         self.leave_networks();
     }
 

@@ -48,8 +48,10 @@ impl World {
 
     /// The container that `created` descends from, as its marker says.
     fn descent(&self, created: &Container) -> String {
-        let replaced = self.position(text(&created.marker(), "/Original/Id"));
-        let of = replaced.map_or(created, |at| &self.containers[at]);
+        let marker = created.marker();
+        let replaced = text(&marker, "/Original/Id");
+        let mut all = self.containers.iter().chain(&self.removed);
+        let of = all.find(|c| c.id == replaced).unwrap_or(created);
         of.lineage.clone()
     }
 

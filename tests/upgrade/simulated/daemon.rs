@@ -99,6 +99,12 @@ impl World {
     fn come_back(&mut self) {
         self.returns = None;
         while let Some(at) = self.containers.iter().position(Container::is_auto_removed) {
+            let container = &self.containers[at];
+            let is_last = self.lineage(&container.lineage).count() == 1;
+            // Of what was never started, both go, wherever the upgrade is.
+            if is_last && (container.runs == 0 || !container.name.contains(".refit-")) {
+                self.excused_gone.push(container.lineage.clone());
+            }
             self.delete(at, true);
         }
         for at in 0..self.containers.len() {

@@ -48,6 +48,9 @@ pub struct World {
     pub done_by_people: Vec<(usize, Verb, Whom)>,
     /// What a lineage may do because dockerd's death made it so.
     pub excused: Vec<(String, RunState)>,
+    /// The lineages of which dockerd's death left nothing, as it does of `--rm` containers that no
+    /// unfinished upgrade looks after.
+    pub excused_gone: Vec<String>,
     /// What must never happen, and did.
     pub violations: Vec<String>,
     /// What the engine's machine is.
@@ -79,6 +82,7 @@ impl World {
             disk_is_free_at: 0,
             done_by_people: Vec::new(),
             excused: Vec::new(),
+            excused_gone: Vec::new(),
             violations: Vec::new(),
             architecture: "amd64".to_owned(),
             broken: None,
@@ -365,6 +369,7 @@ impl World {
     /// A container goes, and with `volumes` those that were made up for it and nobody else has.
     pub(super) fn delete(&mut self, at: usize, volumes: bool) {
         let gone = self.containers.remove(at);
+        gone.output.end();
         for mount in &gone.mounts {
             let mut mounts = self.containers.iter().flat_map(|c| &c.mounts);
             let is_held = mounts.any(|other| other.volume == mount.volume);

@@ -59,6 +59,7 @@ fn any_pair(at: usize, person: bool) -> impl Strategy<Value = Pair> {
         .prop_map(|(original, replacement)| Pair {
             original,
             replacement,
+            stand_in: None,
         })
 }
 
@@ -70,6 +71,7 @@ fn any_state(person: bool) -> impl Strategy<Value = (Vec<Marker>, ObservedOfAll)
         let observed = ObservedOfAll {
             members: pairs.to_vec(),
             verdict,
+            ended_again: false,
         };
         (markers(run_states), observed)
     })
@@ -102,6 +104,7 @@ fn way(
                 let Pair {
                     original,
                     replacement,
+                    ..
                 } = observed.members[at].clone();
                 let one = Observed {
                     original,
@@ -112,6 +115,7 @@ fn way(
                 observed.members[at] = Pair {
                     original: one.original,
                     replacement: one.replacement,
+                    stand_in: None,
                 };
             }
         }
@@ -200,10 +204,12 @@ fn the_way_back_of_three() {
     let pair = |at| Pair {
         original: Some(sight(at, 2, Status::Exited, "unless-stopped")),
         replacement: Some(sight(at, 0, Status::Running, "always")),
+        stand_in: None,
     };
     let observed = ObservedOfAll {
         members: (0..3).map(pair).collect(),
         verdict: Verdict::Failed,
+        ended_again: false,
     };
     let (repairs, rest, _) = way(&markers, &observed, false);
     assert_eq!(rest, Rest::RolledBack);
@@ -224,10 +230,12 @@ fn an_interrupted_commit_is_finished() {
     let pair = |at| Pair {
         original: (at > 0).then(|| sight(at, 2, Status::Exited, "unless-stopped")),
         replacement: Some(sight(at, 0, Status::Exited, "always")),
+        stand_in: None,
     };
     let mut observed = ObservedOfAll {
         members: (0..3).map(pair).collect(),
         verdict: Verdict::Pending,
+        ended_again: false,
     };
     let (repairs, rest, _) = way(&markers, &observed, false);
     assert_eq!(rest, Rest::Committed);

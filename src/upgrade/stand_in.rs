@@ -1,0 +1,153 @@
+//! The stand-in of an original that the engine deletes when it stops (`--rm`).
+//!
+//! It is made of the original's own specification, but for `--rm`, before anything is touched, and is
+//! never started. It takes the place of the parked original: it bears that name, holds the volumes, and
+//! its absence means commit. It bears the journal, too, since a replacement of `--rm` that fails is gone
+//! with its marker. On the way back the original is created again from it, under another ID.
+
+use std::{pin::pin, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::{
+    look::observe,
+    marker::{Marker, Role},
+    members::Planned,
+    planning,
+};
+use crate::{
+    engine::{Container, Engine, EngineError, StopOptions},
+    plan::{self, MARKER_LABEL, Plan},
+};
+
+/// How long a container that has ended may take to be deleted.
+const REMOVAL: Duration = Duration::from_secs(10);
+
+/// How long one may take to end and be deleted; its stop is bounded by itself.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// The stand-in of a member.
+pub(super) struct StandIn {
+    /// What it is.
+    pub plan: Plan,
+    /// The ID of its image.
+    pub image_id: String,
+    /// Its ID, once it is known.
+    pub id: Option<String>,
+}
+
+impl From<Planned> for StandIn {
+    fn from(planned: Planned) -> Self {
+        Self {
+            plan: planned.plan,
+            image_id: planned.image_id,
+            id: None,
+        }
+    }
+}
+
+impl StandIn {
+    /// The body that it is created with, in the transaction of this marker.
+    pub fn create_body(&self, marker: &Marker) -> Value {
+        body(&self.plan, false, &marker.with_role(Role::StandIn))
+    }
+}
+
+fn body(plan: &Plan, auto_remove: bool, marker: &Marker) -> Value {
+    let mut body = plan.create.clone();
+    body["HostConfig"]["AutoRemove"] = json!(auto_remove);
+    plan::set_label(&mut body, MARKER_LABEL, &marker.to_label());
+    body
+}
+
+/// Whether the engine deletes a container when it has ended.
+pub(super) fn is_auto_removed(container: &Container) -> bool {
+    let auto_remove = container.document.pointer("/HostConfig/AutoRemove");
+    auto_remove == Some(&Value::Bool(true))
+}
+
+/// Whether an original needs a stand-in. One that was never started can be parked: nobody stops it.
+pub(super) fn is_needed(original: &Container) -> bool {
+    is_auto_removed(original) && original.status.is_active()
+}
+
+/// Stops an original, and waits until the engine has deleted it: its name and addresses are free only
+/// then. That is asked for first, since afterwards nobody could tell.
+pub(super) async fn stop(
+    engine: &dyn Engine,
+    original: &str,
+    options: &StopOptions,
+) -> Result<(), EngineError> {
+    let mut removal = pin!(engine.wait_removed(original, LONGEST));
+    let mut stop = pin!(engine.stop(original, options));
+    let mut removed = None;
+    let stopped = tokio::select! {
+        biased;
+        ended = &mut removal => {
+            removed = Some(ended);
+            stop.await
+        }
+        stopped = &mut stop => stopped,
+    };
+    match stopped {
+        Err(error) if !error.is_not_found() => return Err(error),
+        _ => {}
+    }
+    let removed = match removed {
+        Some(removed) => removed,
+        None => timeout(REMOVAL, removal).await.unwrap_or_else(|_| {
+            let why = format!("it was stopped, and not deleted within {REMOVAL:?}");
+            Err(EngineError::unknown(why))
+        }),
+    };
+    // The stop itself may still be under way.
+    removed.map_err(EngineError::unknown)
+}
+
+/// Waits until the engine has deleted a container that has ended; one that it does not delete is
+/// removed.
+pub(super) async fn await_removal(engine: &dyn Engine, original: &str) -> Result<(), EngineError> {
+    match engine.wait_removed(original, REMOVAL).await {
+        // Its volumes are the stand-in's.
+        Err(EngineError::Unknown { .. }) => engine.remove(original, false).await,
+        removed => removed,
+    }
+}
+
+/// Creates the original of this marker again from its stand-in; its new ID.
+pub(super) async fn revive(
+    engine: &dyn Engine,
+    marker: &Marker,
+    stand_in: &str,
+) -> Result<String, EngineError> {
+    let plan = plan_again(engine, stand_in).await?;
+    let body = body(&plan, true, &marker.with_role(Role::Revival));
+    let created = engine
+        .create_container(&marker.original.name, None, &body)
+        .await?;
+    Ok(created.id)
+}
+
+/// Starts what an original was created again as, on all networks of its stand-in.
+pub(super) async fn start_revival(
+    engine: &dyn Engine,
+    stand_in: &str,
+    revival: &str,
+) -> Result<(), EngineError> {
+    // The process that created it may have died before it was complete.
+    for (network, endpoint) in plan_again(engine, stand_in).await?.connect {
+        engine.connect_network(&network, revival, &endpoint).await?;
+    }
+    engine.start(revival).await
+}
+
+/// What a container is, to be created again.
+async fn plan_again(engine: &dyn Engine, container: &str) -> Result<Plan, EngineError> {
+    let container = observe(engine, container).await?;
+    let planned = planning::plan_again(engine, container).await;
+    // What was planned once can be planned again, unless the engine is in the way.
+    planned
+        .map(|planned| planned.plan)
+        .map_err(EngineError::unknown)
+}

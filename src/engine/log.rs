@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 
 /// A part of the log: which output it is of, and what was written. The engine cuts long lines into
-/// several.
+/// several, and what is read along may be several lines at once.
 pub(super) type Part = (u8, Bytes);
 
 /// The last `lines` lines, standard output and error as they came. Of a line that is longer than the
@@ -42,9 +42,11 @@ pub(super) fn part(output: LogOutput) -> Part {
 pub(super) fn whole_lines(parts: impl IntoIterator<Item = Part>) -> Vec<String> {
     let mut lines: Vec<(u8, Vec<u8>)> = Vec::new();
     for (kind, bytes) in parts {
-        match lines.last_mut() {
-            Some((last, line)) if *last == kind && !line.ends_with(b"\n") => line.extend(bytes),
-            _ => lines.push((kind, bytes.to_vec())),
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match lines.last_mut() {
+                Some((last, line)) if *last == kind && !line.ends_with(b"\n") => line.extend(piece),
+                _ => lines.push((kind, piece.to_vec())),
+            }
         }
     }
     let text = |(_, line): (u8, Vec<u8>)| String::from_utf8_lossy(&line).trim_end().to_owned();
@@ -58,7 +60,7 @@ mod tests {
     #[test]
     fn the_parts_of_a_line_are_one_and_the_outputs_do_not_mix() {
         let parts = [
-            (1, &b"begun\n"[..]),
+            (1, &b"begun\nand\n"[..]),
             (1, b"long \xc3"),
             (1, b"\xa4 line\r\n"),
             (1, b"no end"),
@@ -69,7 +71,14 @@ mod tests {
         let lines = whole_lines(parts);
         assert_eq!(
             lines,
-            ["begun", "long ä line", "no end", "an error", "\u{fffd}"]
+            [
+                "begun",
+                "and",
+                "long ä line",
+                "no end",
+                "an error",
+                "\u{fffd}"
+            ]
         );
     }
 }

@@ -185,7 +185,7 @@ impl<'a> Reconciler<'a> {
             }
             touched |= !matches!(
                 repair,
-                Repair::RemoveReplacement | Repair::RemoveStandIn | Repair::AwaitRemoval
+                Repair::RemoveReplacement | Repair::RemoveStandIn | Repair::RemoveOriginal
             );
             let name = self.markers[at].original.name.clone();
             let doing = || format!("{repair:?} of {name}");
@@ -268,6 +268,10 @@ impl<'a> Reconciler<'a> {
     async fn is_changed(&self, at: usize, repair: Repair, observed: &Observed) -> bool {
         let seen = &observed.members[at];
         let (id, seen) = match repair {
+            // What the original would be created again from.
+            Repair::RemoveReplacement if seen.original.is_none() => {
+                (self.stand_in.as_deref(), &seen.stand_in)
+            }
             Repair::RemoveReplacement | Repair::RemoveStandIn => {
                 (Some(self.original(at)), &seen.original)
             }
@@ -413,7 +417,8 @@ impl<'a> Reconciler<'a> {
                     .update_restart_policy(original, &marker.original.restart_policy)
                     .await
             }
-            Repair::AwaitRemoval => stand_in::await_removal(engine, original).await,
+            // Its volumes are the stand-in's.
+            Repair::RemoveOriginal => stand_in::remove(engine, original, false).await,
             Repair::Revive => {
                 let revived = stand_in::revive(engine, marker, stand_in.unwrap_or_default()).await;
                 // Where the answer was lost, it is found by its name.
@@ -435,6 +440,9 @@ impl<'a> Reconciler<'a> {
             }
             Repair::PauseOriginal => engine.pause(original).await,
             // With the fresh volumes that were made for it; those that it holds by name survive.
+            Repair::RemoveReplacement if marker.role.is_some() => {
+                stand_in::remove(engine, replacement, true).await
+            }
             Repair::RemoveReplacement => engine.remove(replacement, true).await,
             Repair::PauseReplacement => engine.pause(replacement).await,
             // Never with its volumes: the replacement holds them by name.

@@ -8,10 +8,10 @@
 use std::{pin::pin, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    look::observe,
+    look::{existing, observe},
     marker::{Marker, Role},
     members::Planned,
     planning,
@@ -23,6 +23,9 @@ use crate::{
 
 /// How long a container that has ended may take to be deleted.
 const REMOVAL: Duration = Duration::from_secs(10);
+
+/// How long lies between two tries to have the name of one that is being deleted.
+const PACE: Duration = Duration::from_millis(100);
 
 /// How long one may take to end and be deleted; its stop is bounded by itself.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
@@ -105,12 +108,17 @@ pub(super) async fn stop(
     removed.map_err(EngineError::unknown)
 }
 
-/// Waits until the engine has deleted a container that has ended; one that it does not delete is
-/// removed.
-pub(super) async fn await_removal(engine: &dyn Engine, original: &str) -> Result<(), EngineError> {
-    match engine.wait_removed(original, REMOVAL).await {
-        // Its volumes are the stand-in's.
-        Err(EngineError::Unknown { .. }) => engine.remove(original, false).await,
+/// Sees that a container which has ended is gone, with the volumes that were made for it if `volumes`;
+/// mostly, the engine is about to delete it.
+pub(super) async fn remove(
+    engine: &dyn Engine,
+    container: &str,
+    volumes: bool,
+) -> Result<(), EngineError> {
+    match engine.remove(container, volumes).await {
+        Err(EngineError::Refused { status: 409, .. }) => {
+            engine.wait_removed(container, REMOVAL).await
+        }
         removed => removed,
     }
 }
@@ -123,10 +131,19 @@ pub(super) async fn revive(
 ) -> Result<String, EngineError> {
     let plan = plan_again(engine, stand_in).await?;
     let body = body(&plan, true, &marker.with_role(Role::Revival));
-    let created = engine
-        .create_container(&marker.original.name, None, &body)
-        .await?;
-    Ok(created.id)
+    let name = &marker.original.name;
+    let deadline = Instant::now() + REMOVAL;
+    loop {
+        match engine.create_container(name, None, &body).await {
+            // What the engine is still deleting has its name to the last, and is not to be seen.
+            Err(EngineError::Refused { status: 409, .. })
+                if Instant::now() < deadline && existing(engine, name).await?.is_none() =>
+            {
+                sleep(PACE).await;
+            }
+            created => return created.map(|created| created.id),
+        }
+    }
 }
 
 /// Starts what an original was created again as, on all networks of its stand-in.

@@ -14,6 +14,9 @@ const LINES: usize = 10;
 /// How long the log may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How late what a process printed may come when it has ended.
+const LATE: Duration = Duration::from_secs(1);
+
 /// How many characters of each.
 const LINE_LENGTH: usize = 400;
 
@@ -37,8 +40,9 @@ pub(super) async fn last_words(engine: &dyn Engine, id: &str, output: Option<&Ou
     // The original is down meanwhile.
     let read = timeout(PATIENCE, async {
         match (engine.log_tail(id, LINES).await, output) {
-            (Err(error), Some(output)) if error.is_not_found() => {
-                output.ended().await;
+            // It is gone, or half gone.
+            (Err(EngineError::Refused { .. }), Some(output)) => {
+                let _ = timeout(LATE, output.ended()).await;
                 Ok(output.tail(LINES))
             }
             (read, _) => read,

@@ -182,7 +182,7 @@ fn assert_is_safe(marker: &Marker, observed: &Observed, repair: Repair) {
         Repair::DisarmReplacement | Repair::StopReplacement => {
             assert!(original.is_some() && replacement.is_some(), "{seen}");
         }
-        Repair::AwaitRemoval | Repair::Revive | Repair::RemoveStandIn => {
+        Repair::RemoveOriginal | Repair::Revive | Repair::RemoveStandIn => {
             panic!("{seen}: there is no stand-in");
         }
     }
@@ -215,7 +215,7 @@ fn repaired(marker: &Marker, mut observed: Observed, repair: Repair) -> Observed
         Repair::StopReplacement => sight.status = Status::Exited,
         Repair::StartOriginal => sight.status = Status::Running,
         Repair::PauseOriginal | Repair::PauseReplacement => sight.status = Status::Paused,
-        Repair::AwaitRemoval | Repair::Revive | Repair::RemoveStandIn => {
+        Repair::RemoveOriginal | Repair::Revive | Repair::RemoveStandIn => {
             panic!("{repair:?}: there is no stand-in");
         }
     }

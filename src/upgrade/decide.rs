@@ -325,8 +325,8 @@ fn hands_off(member: &Member<'_>, original: &Sight) -> Option<String> {
     let Marker { original: was, .. } = marker;
     if stand_in == StandIn::HasFailed {
         return Some(format!(
-            "the original {} was created again, and its process ended when it was started, so the \
-             engine deleted it (--rm); its stand-in stands as {}",
+            "the original {} was created again and did not stay up, so the engine deleted it \
+             (--rm); its stand-in stands as {}",
             was.id, original.name
         ));
     }

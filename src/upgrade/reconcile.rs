@@ -329,11 +329,11 @@ impl<'a> Reconciler<'a> {
             if marker.role.is_some() {
                 let is_it = |found: &Container| marker.is_with(Role::StandIn, found);
                 stand_in = seek(engine, &mut self.stand_in, &marker.old_name(), is_it).await?;
-            }
-            if marker.role.is_some() && original.is_none() {
-                let is_it = |found: &Container| marker.is_with(Role::Revival, found);
-                let name = &marker.original.name;
-                original = seek(engine, &mut self.revival, name, is_it).await?;
+                if original.is_none() {
+                    let is_it = |found: &Container| marker.is_with(Role::Revival, found);
+                    let name = &marker.original.name;
+                    original = seek(engine, &mut self.revival, name, is_it).await?;
+                }
             }
             let is_it = |found: &Container| {
                 Marker::of(found).is_some_and(|found| found.transaction == marker.transaction)

@@ -26,6 +26,7 @@ fn processes() -> Vec<Line> {
     vec![
         line(""),
         line("IMAGE sh -c 'stay \"quotes\"  and   blanks'"),
+        line("--rm -v /anonymous -v {}-data:/data -e MINE=1"),
         line("--entrypoint stay"),
         line("--entrypoint stay IMAGE stay"),
         // The image's own.

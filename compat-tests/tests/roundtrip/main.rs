@@ -34,10 +34,6 @@ const AT_ONCE: usize = 4;
 const NO_LINE: &[(&str, &str)] = &[
     ("help", "runs nothing"),
     ("name", "every line is given one"),
-    (
-        "rm",
-        "Refit refuses it: `a_container_that_removes_itself_is_refused`",
-    ),
 ];
 
 fn version(scenario: &Scenario) -> Version {
@@ -149,22 +145,6 @@ fn another_flag_is_a_difference_that_is_not_listed() {
         );
         assert!(differences(&other, &other).is_empty());
     }
-}
-
-#[test]
-fn a_container_that_removes_itself_is_refused() {
-    let scenario = Scenario::new("removed");
-    let name = scenario.named("web");
-    let id = scenario.run(&["--name", &name, "--rm", BEFORE]);
-    let refused = scenario.upgrade(&name, AFTER);
-    assert_eq!(refused.status, 409, "{}", refused.text);
-    assert!(
-        refused.text_of("message").contains("--rm"),
-        "{}",
-        refused.text
-    );
-    assert_eq!(scenario.inspect(&name, "/Id"), id);
-    assert_eq!(scenario.inspect(&name, "/State/Status"), "running");
 }
 
 #[test]

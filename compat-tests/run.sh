@@ -72,6 +72,7 @@ eval "$(compat-tests/engines.sh env)"
 say "build"
 REFIT_BIN=$(refit_binary .)
 export REFIT_BIN
+cargo nextest run --package compat-tests --no-run
 
 # scenarios VERSION FILTERSET: runs those of the scenarios on an engine. One at a time: each starts a
 # Refit, which recovers what it finds unfinished.
@@ -81,16 +82,27 @@ scenarios() {
         --filterset "$2" "${names[@]}"
 }
 
-failed=()
-# What mostly waits for the engine, and minds no neighbour, runs on all engines side by side.
-patient='binary(simulated) or test(/dockerd_is_killed/)'
+# They mostly wait for the engines, which mind no neighbours.
 logs=$(mktemp -d)
+progress() {
+    local version line
+    for version in "${engines[@]}"; do
+        line=$(grep -E '^ *(PASS|FAIL|TIMEOUT|SLOW)' "$logs/$version" | tail -n 1)
+        say "$version: ${line:-builds}"
+    done
+}
 running=()
-say "scenarios that kill and restart dockerd, and those of the simulated engine, on Docker ${engines[*]}"
+say "scenarios on Docker ${engines[*]}, side by side"
 for version in "${engines[@]}"; do
-    scenarios "$version" "$patient" >"$logs/$version" 2>&1 &
+    # The soak tells of Refit rather than of an engine, and is not to be disturbed.
+    scenarios "$version" 'not binary(soak)' >"$logs/$version" 2>&1 &
     running+=($!)
 done
+while [[ $(jobs -pr) ]]; do
+    sleep 30
+    progress
+done
+failed=()
 for n in "${!engines[@]}"; do
     wait "${running[n]}" || failed+=("${engines[n]}")
     say "those on Docker ${engines[n]}"
@@ -98,13 +110,8 @@ for n in "${!engines[@]}"; do
 done
 rm -r "$logs"
 
-for version in "${engines[@]}"; do
-    say "scenarios on Docker $version"
-    # The soak takes minutes, and tells of Refit rather than of an engine: the last one does.
-    rest="not ($patient) and not binary(soak)"
-    [[ $version != "${engines[-1]}" ]] || rest="not ($patient)"
-    scenarios "$version" "$rest" || failed+=("$version")
-done
+say "the soak, on Docker ${engines[-1]}"
+scenarios "${engines[-1]}" 'binary(soak)' || failed+=("${engines[-1]}")
 if ((${#failed[@]})); then
     say "failed on ${failed[*]}"
     exit 1

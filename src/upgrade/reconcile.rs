@@ -405,6 +405,10 @@ impl<'a> Reconciler<'a> {
                     timeout: Some(marker.bounded_stop_timeout()),
                     signal: None,
                 };
+                let seen = self.leader.replacement.as_ref().filter(|_| at == 0);
+                if seen.is_some_and(stand_in::is_auto_removed) {
+                    return stand_in::stop(engine, replacement, &options).await;
+                }
                 engine.stop(replacement, &options).await
             }
             // What somebody calls it since the last look, a moment ago, is overwritten. One more look

@@ -75,15 +75,15 @@ pub(super) fn is_needed(original: &Container) -> bool {
     is_auto_removed(original) && original.status.is_active()
 }
 
-/// Stops an original, and waits until the engine has deleted it: its name and addresses are free only
+/// Stops a container, and waits until the engine has deleted it: its name and addresses are free only
 /// then. That is asked for first, since afterwards nobody could tell.
 pub(super) async fn stop(
     engine: &dyn Engine,
-    original: &str,
+    container: &str,
     options: &StopOptions,
 ) -> Result<(), EngineError> {
-    let mut removal = pin!(engine.wait_removed(original, LONGEST));
-    let mut stop = pin!(engine.stop(original, options));
+    let mut removal = pin!(engine.wait_removed(container, LONGEST));
+    let mut stop = pin!(engine.stop(container, options));
     let mut removed = None;
     let stopped = tokio::select! {
         biased;

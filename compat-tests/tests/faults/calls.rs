@@ -56,7 +56,9 @@ const CHANGES: [(&str, &str); 6] = [
 
 fn verb(method: &str, path: &str) -> &'static str {
     let path = path.split('?').next().unwrap_or(path);
+    let is_wait = path.ends_with("/attach") || path.ends_with("/wait");
     match method {
+        "POST" if is_wait => LOOK,
         "POST" => {
             let change = CHANGES.iter().find(|(end, _)| path.ends_with(end));
             change.map_or("something else", |(_, verb)| verb)
@@ -98,6 +100,31 @@ pub const ROLLED_BACK: Story = &[
     ("update", "rearm"),
     ("start", "start original"),
     ("remove", "remove replacement"),
+];
+
+/// The upgrade of what was started with `--rm`.
+pub const UPGRADED_OF_RM: Story = &[
+    ("pull", "pull"),
+    ("create", "create stand-in"),
+    ("create", "create"),
+    ("stop", "stop"),
+    ("rename", "rename"),
+    ("start", "start"),
+    ("remove", "commit"),
+];
+
+/// The same, whose replacement fails verification.
+pub const ROLLED_BACK_OF_RM: Story = &[
+    ("pull", "pull"),
+    ("create", "create stand-in"),
+    ("create", "create"),
+    ("stop", "stop"),
+    ("rename", "rename"),
+    ("start", "start"),
+    ("stop", "stop replacement"),
+    ("create", "revive"),
+    ("start", "start original"),
+    ("remove", "remove stand-in"),
 ];
 
 /// How many calls change something until the replacement is started.

@@ -35,6 +35,8 @@ impl Judge<'_> {
     pub fn problems(&self, told: Option<&Answer>) -> Vec<String> {
         let stands = if self.is_upgraded() {
             self.upgraded()
+        } else if self.is_revived() {
+            self.revived()
         } else {
             self.same_original(told)
         };
@@ -49,7 +51,13 @@ impl Judge<'_> {
     }
 
     fn is_upgraded(&self) -> bool {
-        text(self.was, "/Id") != text(self.is, "/Id")
+        text(self.was, "/Id") != text(self.is, "/Id") && !self.is_revived()
+    }
+
+    /// Whether it is the original of `--rm`, which a rollback created again.
+    fn is_revived(&self) -> bool {
+        let marker = text(self.is, "/Config/Labels/io.refit.upgrade");
+        text(self.was, "/Id") != text(self.is, "/Id") && marker.contains(r#""Role":"Revival""#)
     }
 
     fn is_good(&self) -> bool {
@@ -68,6 +76,7 @@ impl Judge<'_> {
         for pointer in [
             "/Config/Cmd",
             "/Config/Labels/refit-test",
+            "/HostConfig/AutoRemove",
             "/HostConfig/RestartPolicy",
             "/HostConfig/PortBindings",
             "/NetworkSettings/Ports",
@@ -75,6 +84,20 @@ impl Judge<'_> {
             problems.extend(self.same(pointer));
         }
         problems.extend(self.same_address());
+        problems
+    }
+
+    /// What a rollback created again is what the original was.
+    fn revived(&self) -> Vec<String> {
+        let mut problems: Vec<String> = ["/Config/Cmd", "/Config/Env", "/Config/Image", "/Image"]
+            .into_iter()
+            .chain(["/Config/Labels/refit-test", "/HostConfig", "/Mounts"])
+            .chain(["/NetworkSettings/Ports"])
+            .flat_map(|pointer| self.same(pointer))
+            .collect();
+        problems.extend(self.same_address());
+        let was_stopped = self.calls.iter().any(|call| call.verb == "stop");
+        problems.extend(expect(was_stopped, "it was never stopped, and is gone"));
         problems
     }
 

@@ -83,14 +83,14 @@ pub struct Lane {
 
 impl Lane {
     /// A lane of a matrix, with its container. No two numbers are the same, not even of two matrices.
-    pub fn new(matrix: &str, number: u8, policy: &str) -> Self {
+    pub fn new(matrix: &str, number: u8, at_end: &[&str]) -> Self {
         let scenario = Scenario::without_refit(&format!("{matrix}-{number}"));
         let name = scenario.named("db");
         let subnet = format!("10.212.{number}.0/24");
         scenario.docker(&["network", "create", "--subnet", &subnet, &name]);
         let address = Ipv4Addr::new(10, 212, number, 9);
         let port = 27_000 + u16::from(number);
-        create(&scenario, &name, address, port, policy);
+        create(&scenario, &name, address, port, at_end);
         let socket = scenario.folder().join("engine.sock");
         let mut lane = Self {
             injector: Injector::new(&socket, &scenario.engine(), &name),
@@ -319,7 +319,7 @@ fn is_patient(case: Case, told: Option<&Answer>) -> bool {
 }
 
 /// A Redis that is its volume's sole writer, as far as it can tell.
-fn create(scenario: &Scenario, name: &str, address: Ipv4Addr, port: u16, policy: &str) {
+fn create(scenario: &Scenario, name: &str, address: Ipv4Addr, port: u16, at_end: &[&str]) {
     let label = scenario.label();
     scenario.docker(&["volume", "create", &label, name]);
     let volume = format!("{name}:/data");
@@ -336,19 +336,12 @@ fn create(scenario: &Scenario, name: &str, address: Ipv4Addr, port: u16, policy:
         "-v",
         &volume,
     ];
-    let program = [
-        "--restart",
-        policy,
-        &image,
-        "/data/sole",
-        "/data",
-        "redis-server",
-    ];
+    let program = [&image, "/data/sole", "/data", "redis-server"];
     // An older Redis reads what a newer one wrote, as long as it is a plain log of commands.
     let options = "--dir /data --protected-mode no --appendonly yes --appendfsync always \
         --aof-use-rdb-preamble no --auto-aof-rewrite-percentage 0 --save";
     let options: Vec<&str> = options.split_whitespace().chain([""]).collect();
-    scenario.docker(&[&container[..], &place, &program, &options].concat());
+    scenario.docker(&[&container[..], &place, at_end, &program, &options].concat());
     let sole = format!("{name}:/data/sole");
     scenario.docker(&["cp", env!("CARGO_BIN_EXE_sole"), &sole]);
     scenario.start(name);

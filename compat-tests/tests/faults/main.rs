@@ -36,7 +36,7 @@ use std::{
 
 use compat_tests::engines;
 
-use calls::{Call, ROLLED_BACK, STARTED, Story, UPGRADED};
+use calls::{Call, ROLLED_BACK, ROLLED_BACK_OF_RM, STARTED, Story, UPGRADED, UPGRADED_OF_RM};
 use fault::{Fault, OF_CALLS, OF_DOCKERD, When};
 use lane::{Case, Lane, Replacement};
 use tally::Tally;
@@ -54,14 +54,15 @@ struct Matrix {
     meets: fn(&Call) -> bool,
     /// The numbers of its lanes.
     lanes: Range<u8>,
-    policy: &'static str,
+    /// What becomes of the container when it ends, as options of `docker create`.
+    at_end: &'static [&'static str],
 }
 
 impl Matrix {
     fn run(&self) {
         let begin = Instant::now();
         let lane = &|number| {
-            let mut lane = Lane::new(self.name, number, self.policy);
+            let mut lane = Lane::new(self.name, number, self.at_end);
             // The first upgrade is like no other: no marker stands there yet.
             faultless(&mut lane, Replacement::Good);
             lane
@@ -168,7 +169,7 @@ fn every_call_of_an_upgrade_meets_every_fault() {
         faults: &OF_CALLS,
         meets: |_| true,
         lanes: 10..16,
-        policy: "on-failure:3",
+        at_end: &["--restart", "on-failure:3"],
     };
     matrix.run();
 }
@@ -182,7 +183,36 @@ fn every_call_of_a_rollback_meets_every_fault() {
         faults: &OF_CALLS,
         meets: |_| true,
         lanes: 20..26,
-        policy: "on-failure:3",
+        at_end: &["--restart", "on-failure:3"],
+    };
+    matrix.run();
+}
+
+/// Where dockerd is killed, the engine deletes it, and the replacement: that is a scenario of its own.
+#[test]
+fn every_change_of_an_upgrade_of_rm_meets_every_fault() {
+    let matrix = Matrix {
+        name: "faults-rm-upgraded",
+        replacement: Replacement::Good,
+        story: UPGRADED_OF_RM,
+        faults: &OF_CALLS,
+        meets: |call| !call.is_look(),
+        lanes: 50..54,
+        at_end: &["--rm"],
+    };
+    matrix.run();
+}
+
+#[test]
+fn every_change_of_a_rollback_of_rm_meets_every_fault() {
+    let matrix = Matrix {
+        name: "faults-rm-rolled-back",
+        replacement: Replacement::Unhealthy,
+        story: ROLLED_BACK_OF_RM,
+        faults: &OF_CALLS,
+        meets: |call| !call.is_look(),
+        lanes: 60..64,
+        at_end: &["--rm"],
     };
     matrix.run();
 }
@@ -197,7 +227,7 @@ fn dockerd_is_killed_during_an_upgrade() {
         // At every change, and while the replacement is watched.
         meets: |call| !call.is_look() || call.place.changes == STARTED,
         lanes: 30..31,
-        policy: "always",
+        at_end: &["--restart", "always"],
     };
     matrix.run();
 }
@@ -212,7 +242,7 @@ fn dockerd_is_killed_during_a_rollback() {
         // Until the replacement is started, it is no different.
         meets: |call| !call.is_look() && call.place.changes >= STARTED,
         lanes: 40..41,
-        policy: "always",
+        at_end: &["--restart", "always"],
     };
     matrix.run();
 }

@@ -201,11 +201,14 @@ impl Attempt<'_> {
 
     /// Tells those who follow the events how it ended.
     pub(super) fn tell(&self, settled: &Settled) {
-        let Member { marker, plan, .. } = &self.members[0];
-        if let Some(mut event) = Event::of(marker, settled) {
+        let member = &self.members[0];
+        if let Some(mut event) = Event::of(&member.marker, settled) {
+            // The replacement was never seen, perhaps never made.
+            if event.old_id.is_empty() {
+                member.replacement_id().clone_into(&mut event.old_id);
+            }
             if event.old_image.is_empty() {
-                // The replacement was never seen, perhaps never made.
-                text(&plan.create, "/Image").clone_into(&mut event.old_image);
+                text(&member.plan.create, "/Image").clone_into(&mut event.old_image);
             }
             self.events.tell(event);
         }

@@ -244,7 +244,7 @@ fn ids(summaries: &[Value]) -> BTreeSet<&str> {
 }
 
 /// Whether a container whose original is gone has taken its place.
-fn is_committed(marker: &Marker, container: &Container) -> bool {
+pub(super) fn is_committed(marker: &Marker, container: &Container) -> bool {
     let observed = Observed {
         members: vec![Pair {
             original: None,

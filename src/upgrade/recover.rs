@@ -14,6 +14,7 @@ use super::{
     LONGEST_MEND_PAUSE, MEND_PAUSE, Shared, Upgrades,
     decide::{Next, Repair, Rest, Verdict},
     events::Event,
+    identity,
     look::{self, Labelled, existing, text},
     marker::{Marker, Role, is_parked, names},
     owner::Liveness,
@@ -196,7 +197,13 @@ impl Shared {
         self.identities.learn(&containers, &summaries);
         let mut orphans = orphans(&summaries, &containers);
         orphans.retain(|name| unseen.is_empty() && self.isolation.0.find(name).is_none());
-        let recoveries: Vec<Option<Recovery>> = stream::iter(0..containers.len())
+        let is_open = |at: &usize| {
+            let marker = Marker::of(&containers[*at]);
+            let is_unfinished = marker.is_some_and(|marker| self.failures.is_unfinished(&marker));
+            is_unfinished || !is_over(&containers[*at], &containers, &summaries)
+        };
+        let open = (0..containers.len()).filter(is_open);
+        let recoveries: Vec<Option<Recovery>> = stream::iter(open)
             .map(async |at| {
                 self.recover_one(&containers[at], &containers, dry_run)
                     .await
@@ -282,7 +289,14 @@ impl Shared {
             &marker.original.name,
             Direction::Recovery,
         );
-        let lock = self.isolation.0.lock(&marker.original.id, running).ok()?;
+        let lock = match self.isolation.0.lock(&marker.original.id, running) {
+            Ok(lock) => lock,
+            // It is under way here.
+            Err(_) if self.isolation.0.runs(&marker.transaction) => return None,
+            Err(failure) => {
+                return Some(Recovery::of(&marker, Recovered::Stuck(failure.message)));
+            }
+        };
         for Marker { original, .. } in &members {
             let [new, old] = names(&original.name);
             for name in [&original.id, &original.name, &new, &old] {
@@ -322,6 +336,23 @@ impl Shared {
             || settled.leader.replacement.as_ref().is_some_and(has_run)
             || self.failures.is_unfinished(marker)
     }
+}
+
+/// Whether the upgrade that made this container, of `all` that bear a marker, was over before all were
+/// listed in `summaries`: its originals were gone. Whatever becomes of the container since, it is not
+/// looked after.
+fn is_over(container: &Container, all: &[Container], summaries: &[Value]) -> bool {
+    let Some(marker) = Marker::of(container) else {
+        return false;
+    };
+    let members = marker.members();
+    let is_there = |id: &str| members.iter().any(|member| member.original.id == id);
+    let has_original = summaries
+        .iter()
+        .any(|summary| is_there(text(summary, "/Id")));
+    !has_original
+        && (marker.role.is_none() || with_role(&marker, Role::StandIn, all).is_none())
+        && identity::is_committed(&marker, container)
 }
 
 /// The ID of a member's replacement among these containers.

@@ -6,7 +6,11 @@ use refit::upgrade::{Recovered, Upgrades};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{engine, request, simulated::Simulated};
+use super::{
+    engine, request,
+    simulated::{Fault, Simulated},
+    upgrade,
+};
 
 const UNFINISHED: usize = 200;
 const MONITOR: Duration = Duration::from_millis(500);
@@ -57,4 +61,48 @@ async fn two_hundred_unfinished_upgrades_are_recovered_side_by_side() {
     assert!(elapsed < 8 * MONITOR, "{elapsed:?}");
     let again = upgrades.recover_once(false).await.expect("a recovery");
     assert_eq!(again, []);
+}
+
+/// An engine with a container of `--rm` that was upgraded once.
+async fn upgraded_of_rm() -> Arc<Simulated> {
+    let engine = engine();
+    let host = json!({ "NetworkMode": "app", "AutoRemove": true });
+    engine.run("web", &json!({ "Image": "web:1", "HostConfig": host }));
+    let upgraded = upgrade(&engine, &json!({ "Image": "web:2" })).await;
+    upgraded.expect("an upgrade");
+    engine
+}
+
+/// An original of `--rm` that an earlier upgrade made, and that vanishes while recovery looks around,
+/// because the stop that the dead process asked for comes to its end: at whichever call that is, its
+/// upgrade is brought to its end, too.
+#[tokio::test(start_paused = true)]
+async fn an_original_of_rm_may_vanish_at_any_call_of_recovery() {
+    let back = json!({ "Image": "web:1" });
+    let engine = upgraded_of_rm().await;
+    upgrade(&engine, &back).await.expect("an upgrade");
+    let stop = engine.world().calls.iter().rposition(|c| c.what == "stop");
+    let stop = stop.expect("a stop");
+    // Late by the one call, it is gone; late by another, whoever looks after it meets the others.
+    let pairs = (0..16).flat_map(|first| (first + 1..32).map(move |then| (first, then)));
+    for (first, then) in pairs {
+        let engine = upgraded_of_rm().await;
+        engine.world().faults = vec![(stop, Fault::Crash { done: true })];
+        drop(Upgrades::new(engine.clone()).begin("web".to_owned(), request(&back)));
+        engine.died().await;
+
+        let engine = Arc::new(engine.another());
+        let calls = engine.world().calls.len();
+        let late = Fault::Late(Duration::from_millis(500));
+        engine.world().faults = vec![(calls + first, late), (calls + then, late)];
+        Upgrades::new(engine.clone()).recover().await;
+        sleep(Duration::from_secs(60)).await;
+        let world = engine.world();
+        let names: Vec<&str> = world.containers.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names, ["web"], "late at {first} and {then}");
+        assert!(
+            world.containers[0].has_process(),
+            "late at {first} and {then}"
+        );
+    }
 }

@@ -6,8 +6,8 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::upgrade::{
-    Cause, Direction, Ended, Ending, Failure, Incarnation, Outcome, Preview, Progress, Recreated,
-    Report, Rollback, Step, Underway,
+    Cause, Direction, Ended, Ending, Failure, HandedOver, Incarnation, Outcome, Preview, Progress,
+    Recreated, Report, Rollback, Step, Underway,
 };
 
 /// A request that cannot be taken.
@@ -108,7 +108,13 @@ impl From<Mistake> for Reply {
 
 impl From<Result<Ending, Failure>> for Reply {
     fn from(result: Result<Ending, Failure>) -> Self {
-        Self::of(result, |ending| (StatusCode::OK, ending_body(&ending)))
+        Self::of(result, |ending| {
+            let status = match ending {
+                Ending::Upgraded(_) | Ending::Planned(_) => StatusCode::OK,
+                Ending::HandedOver(_) => StatusCode::ACCEPTED,
+            };
+            (status, ending_body(&ending))
+        })
     }
 }
 
@@ -144,7 +150,29 @@ fn ending_body(ending: &Ending) -> Value {
     match ending {
         Ending::Upgraded(outcome) => outcome_body(outcome),
         Ending::Planned(preview) => preview_body(preview),
+        Ending::HandedOver(handed_over) => handed_over_body(handed_over),
     }
+}
+
+fn handed_over_body(handed_over: &HandedOver) -> Value {
+    let HandedOver {
+        transaction,
+        name,
+        own,
+        helper,
+        helper_name,
+    } = handed_over;
+    let status = format!("/containers/{name}/upgrade");
+    json!({
+        "message": format!(
+            "Refit itself runs in {own}, and stops with it now: the helper {helper_name} goes on with \
+             the upgrade of {name}; ask GET {status} for its end when Refit is back"
+        ),
+        "Transaction": transaction,
+        "Name": name,
+        "Helper": { "Id": helper, "Name": helper_name },
+        "Status": status,
+    })
 }
 
 fn preview_body(preview: &Preview) -> Value {

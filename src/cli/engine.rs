@@ -99,6 +99,27 @@ impl Settings {
         }
     }
 
+    /// The arguments that say the same.
+    pub(super) fn to_arguments(&self) -> Vec<String> {
+        let Limits {
+            call,
+            work,
+            reconnect,
+        } = self.limits;
+        let limit = |name: Name, limit| {
+            let limit = humantime::format_duration(limit).to_string();
+            [name.option.to_owned(), limit]
+        };
+        let address = [ENGINE.option.to_owned(), self.address.to_string()];
+        [
+            address,
+            limit(CALL, call),
+            limit(WORK, work),
+            limit(RECONNECT, reconnect),
+        ]
+        .concat()
+    }
+
     /// The engine that is meant.
     pub(super) fn engine(&self) -> DockerEngine {
         DockerEngine::new(self.address.clone(), self.limits)

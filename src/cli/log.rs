@@ -62,6 +62,16 @@ impl Settings {
         }
     }
 
+    /// The arguments that say the same.
+    pub(super) fn to_arguments(&self) -> Vec<String> {
+        let format = match self.format {
+            Format::Text => "text",
+            Format::Json => "json",
+        };
+        let arguments = [FORMAT.option, format, LEVEL.option, &self.filter];
+        arguments.map(str::to_owned).to_vec()
+    }
+
     /// Starts logging.
     pub(super) fn start(&self) {
         let filter = EnvFilter::builder()

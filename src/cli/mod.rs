@@ -5,6 +5,7 @@
 //! signal N.
 
 mod engine;
+mod helper;
 mod log;
 mod recover;
 mod serve;
@@ -37,6 +38,8 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Recover(recover::Args),
+    #[command(hide = true)]
+    Helper(helper::Args),
 }
 
 /// Runs the program; see the module for its exit codes.
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => match cli.command {
             Command::Serve(args) => serve::main(args),
             Command::Recover(args) => recover::main(args),
+            Command::Helper(args) => helper::main(args),
         },
         Err(error) => {
             // Help and version come here too; those are no mistakes.

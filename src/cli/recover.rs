@@ -5,7 +5,7 @@ use std::{env, path::Path, process::ExitCode, sync::Arc};
 use tokio::runtime::Runtime;
 
 use super::{
-    UNAVAILABLE, USAGE, engine, log,
+    UNAVAILABLE, USAGE, engine, helper, log,
     sources::{Reader, Surroundings},
 };
 use crate::{
@@ -60,7 +60,8 @@ pub(super) fn main(args: Args) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let upgrades = Upgrades::new(Arc::new(engine.engine()));
+    let own_container = helper::own_container(&engine, &log);
+    let upgrades = Upgrades::with_own_container(Arc::new(engine.engine()), own_container);
     match runtime.block_on(upgrades.recover_once(args.dry_run)) {
         Ok(recoveries) => tell(&recoveries),
         Err(error) => {

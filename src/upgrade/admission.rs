@@ -7,7 +7,7 @@ use super::{
     look::{existing, observe},
     marker::{self, Marker},
     outcome::{Cause, Failure, Step},
-    own, stand_in,
+    stand_in,
 };
 use crate::{
     engine::{Container, Engine, EngineError, Status},
@@ -112,11 +112,6 @@ fn can_follow(companion: &Container, leader: &Container) -> Result<(), Failure> 
 
 async fn admit_member(engine: &dyn Engine, container: &Container) -> Result<(), Failure> {
     let name = &container.name;
-    if own::is_own(&container.id) {
-        return Err(conflict(format!(
-            "Refit itself runs in {name}, and would stop with it"
-        )));
-    }
     if let Some(service) = container.label("com.docker.swarm.service.name") {
         return Err(conflict(format!(
             "{name} is a task of a Swarm service, which would replace it: use docker service \

@@ -82,7 +82,7 @@ async fn others(engine: &dyn Engine, leader: &Container) -> Result<Vec<Other>, E
 }
 
 /// Whether a container joins a namespace of `member`, or links to it.
-fn depends(document: &Value, member: &Container) -> bool {
+pub(super) fn depends(document: &Value, member: &Container) -> bool {
     let joins = MODES.iter().any(|mode| {
         let mode = text(document, &format!("/HostConfig/{mode}"));
         mode.strip_prefix("container:")

@@ -19,7 +19,7 @@ use crate::{
     plan::MARKER_LABEL,
 };
 pub use generations::Generation;
-pub use names::{final_name, is_ours, is_parked, names};
+pub use names::{final_name, helper_name, is_ours, is_parked, names};
 
 /// The label of placeholders, whose value is the marker of their transaction, and of their image, whose
 /// value is its ID.

@@ -14,6 +14,7 @@
 //! | `verify`, `fault`, `words` | whether the replacement runs as it should; how it failed, in words |
 //! | `setback`, `reconcile`, [`decide`], `look` | backward: observe, decide, repair, observe again |
 //! | `recover`, [`owner`] | what another process left unfinished, or is working on |
+//! | `helper`, `own` | the container that Refit itself runs in |
 //! | `identity` | which container the ID of an earlier generation means |
 //! | `running`, `locks`, `status` | what others see of a transaction under way, and are kept from |
 //! | [`marker`] | the journal |
@@ -29,6 +30,7 @@ mod create;
 pub mod decide;
 mod events;
 mod fault;
+mod helper;
 mod identity;
 mod image;
 mod locks;
@@ -57,14 +59,17 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use self::{addresses::Windows, running::Running, status::Failures, transaction::Transaction};
+use self::{
+    addresses::Windows, locks::Lock, running::Running, status::Failures, transaction::Transaction,
+};
 use crate::engine::{Container, Engine};
 pub use events::{Action, Event, Events, Listener};
+pub use helper::{Line, OwnContainer, Program};
 pub use identity::Identities;
 pub use locks::{Isolation, Underway};
 pub use outcome::{
-    Cause, Ending, Failure, Incarnation, Outcome, Preview, Progress, Pull, Recreated, Request,
-    Rollback, Step,
+    Cause, Ending, Failure, HandedOver, Incarnation, Outcome, Preview, Progress, Pull, Recreated,
+    Request, Rollback, Step,
 };
 pub use recover::{Recovered, Recovery};
 pub use running::Direction;
@@ -85,6 +90,8 @@ pub struct Upgrades {
 #[derive(Debug)]
 struct Shared {
     engine: Arc<dyn Engine>,
+    /// What becomes of an upgrade of the container that this process runs in.
+    own_container: OwnContainer,
     /// The containers that are being worked on, and that others are kept from.
     isolation: Isolation,
     /// What stands for the containers that were upgraded.
@@ -113,12 +120,19 @@ pub struct Run {
 }
 
 impl Upgrades {
-    /// Upgrades on `engine`. Nothing is dialled yet.
+    /// Upgrades on `engine`, but of the container that this process runs in. Nothing is dialled yet.
     #[must_use]
     pub fn new(engine: Arc<dyn Engine>) -> Self {
+        Self::with_own_container(engine, OwnContainer::Refused)
+    }
+
+    /// As [`Upgrades::new`], and this becomes of an upgrade of the container that this process runs in.
+    #[must_use]
+    pub fn with_own_container(engine: Arc<dyn Engine>, own_container: OwnContainer) -> Self {
         Self {
             shared: Arc::new(Shared {
                 engine,
+                own_container,
                 isolation: Isolation::default(),
                 identities: Identities::default(),
                 failures: Failures::default(),
@@ -190,26 +204,43 @@ impl Shared {
         let transaction = Uuid::new_v4().to_string();
         let running = Running::new(&transaction, &name, Direction::Forward);
         let lock = locks.lock(&id, running)?;
-        let transaction = Transaction {
-            engine: self.engine.as_ref(),
-            request,
-            identities: &self.identities,
-            lock: &lock,
-            window: self.windows.window(),
-            progress,
-            events: &self.events,
+        let result = self.run(&lock, &id, request, progress).await;
+        let is_underway = match &result {
+            Ok(Ending::HandedOver(_)) => true,
+            Ok(_) => false,
+            Err(failure) => failure.rollback == Rollback::Incomplete,
         };
-        let result = transaction.run(&id).await;
-        if !request.dry_run {
-            self.failures.remember(&id, &lock.running, &result);
-        }
-        lock.running.conclude(&result);
-        let is_incomplete = matches!(&result, Err(f) if f.rollback == Rollback::Incomplete);
-        let is_finished = !is_incomplete && !lock.running.has_left_over();
+        let is_finished = !is_underway && !lock.running.has_left_over();
         drop(lock);
         if !is_finished {
             self.mend();
         }
+        result
+    }
+
+    /// Runs the transaction that has this lock, on the container of this ID.
+    async fn run(
+        &self,
+        lock: &Lock<'_>,
+        id: &str,
+        request: &Request,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Ending, Failure> {
+        let transaction = Transaction {
+            engine: self.engine.as_ref(),
+            request,
+            identities: &self.identities,
+            lock,
+            window: self.windows.window(),
+            progress,
+            events: &self.events,
+            own_container: &self.own_container,
+        };
+        let result = transaction.run(id).await;
+        if !request.dry_run {
+            self.failures.remember(id, &lock.running, &result);
+        }
+        lock.running.conclude(&result);
         result
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -81,7 +82,8 @@ pub enum Pull {
 }
 
 /// The steps of a transaction. One word names each in code, logs, errors and docs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Get the image.
     Pull,
@@ -160,6 +162,23 @@ pub enum Ending {
     Upgraded(Outcome),
     /// It was a dry run.
     Planned(Preview),
+    /// Refit would stop with it: a helper goes on.
+    HandedOver(HandedOver),
+}
+
+/// An upgrade that goes on without the Refit that was asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOver {
+    /// The ID of the transaction.
+    pub transaction: String,
+    /// The name of the container that is upgraded.
+    pub name: String,
+    /// The name of the container that Refit runs in: the same, or one that depends on it.
+    pub own: String,
+    /// The full ID of the helper.
+    pub helper: String,
+    /// Its name.
+    pub helper_name: String,
 }
 
 /// What an upgrade would do.
@@ -213,9 +232,11 @@ pub struct Outcome {
 }
 
 /// Whether the original is back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Rollback {
     /// It was never touched.
+    #[serde(rename = "not needed")]
     NotNeeded,
     /// It was touched, and is as it was.
     Restored,
@@ -234,7 +255,7 @@ impl fmt::Display for Rollback {
 }
 
 /// Whose fault a failure is, as far as the caller can do something about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// The request asks for something that cannot be.
     BadRequest,
@@ -265,7 +286,8 @@ impl From<&EngineError> for Cause {
 }
 
 /// How a failed upgrade ended. The message says what failed, why, and what state things are in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "PascalCase")]
 #[error("{message}")]
 pub struct Failure {
     /// Whose fault it is.

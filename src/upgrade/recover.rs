@@ -14,7 +14,7 @@ use super::{
     LONGEST_MEND_PAUSE, MEND_PAUSE, Shared, Upgrades,
     decide::{Next, Repair, Rest, Verdict},
     events::Event,
-    identity,
+    helper, identity,
     look::{self, Labelled, existing, text},
     marker::{Marker, Role, is_parked, names},
     owner::Liveness,
@@ -51,7 +51,7 @@ pub enum Recovered {
     Left(String),
     /// It could not be brought to an end yet.
     Stuck(String),
-    /// Nothing was left of it but placeholders, which were removed.
+    /// Nothing was left of it but placeholders, or a helper, which were removed.
     Cleared,
     /// What recovery would do.
     Would(&'static str),
@@ -92,7 +92,7 @@ impl fmt::Display for Recovered {
         match self {
             Self::Committed => f.write_str("committed"),
             Self::RolledBack => f.write_str("rolled back"),
-            Self::Cleared => f.write_str("its placeholders were removed"),
+            Self::Cleared => f.write_str("what was left of it was removed"),
             Self::HandsOff(why) => write!(f, "left alone: {why}"),
             Self::Left(why) => write!(f, "left to another: {why}"),
             Self::Stuck(why) => write!(f, "not finished yet: {why}"),
@@ -166,7 +166,7 @@ impl Shared {
     }
 
     /// Says what became of a transaction, unless the same was said of it before.
-    fn tell(&self, recovery: &Recovery) {
+    pub(super) fn tell(&self, recovery: &Recovery) {
         let Recovery {
             transaction,
             name,
@@ -221,6 +221,7 @@ impl Shared {
         });
         let recoveries = recoveries.into_iter().flatten();
         let mut recoveries: Vec<Recovery> = recoveries.chain(unseen).chain(orphans).collect();
+        recoveries.extend(self.gather(&summaries, &recoveries, dry_run).await);
         recoveries.extend(self.sweep(&recoveries, dry_run).await);
         Ok(recoveries)
     }
@@ -228,7 +229,7 @@ impl Shared {
     /// Recovers the transaction of this container, of `all` that bear a marker; nothing where it was
     /// finished long ago, or where another one tells of it: the stand-in, if there is one, else the
     /// leader's replacement.
-    async fn recover_one(
+    pub(super) async fn recover_one(
         &self,
         container: &Container,
         all: &[Container],
@@ -274,6 +275,7 @@ impl Shared {
             next => next,
         };
         if is_anothers(&marker, engine).await {
+            self.anticipate(&marker, all);
             let why = "the process that began it lives, or cannot be seen from here".to_owned();
             return Some(Recovery::of(&marker, Recovered::Left(why)));
         }
@@ -297,6 +299,12 @@ impl Shared {
                 return Some(Recovery::of(&marker, Recovered::Stuck(failure.message)));
             }
         };
+        let originals = members.iter().map(|member| &member.original.id);
+        let others = replacements.iter().chain([&revival]).flatten();
+        let ids: Vec<&String> = originals.chain(others).collect();
+        if let Some(ending) = self.hand_recovery_over(&marker, &ids).await {
+            return Some(Recovery::of(&marker, ending));
+        }
         for Marker { original, .. } in &members {
             let [new, old] = names(&original.name);
             for name in [&original.id, &original.name, &new, &old] {
@@ -325,6 +333,18 @@ impl Shared {
         };
         self.failures.recovered(&marker.original.id, &ending);
         Some(Recovery::of(&marker, ending))
+    }
+
+    /// Learns what will stand for the original of another process's transaction, whose commit will not be
+    /// told to us. As long as the engine has the original, that is meant by its ID.
+    fn anticipate(&self, marker: &Marker, all: &[Container]) {
+        let replacement = replacement_of(marker, all);
+        let is_it = |other: &&Container| {
+            Some(&other.id) == replacement.as_ref() && other.name == marker.original.name
+        };
+        if let Some(replacement) = all.iter().find(is_it) {
+            self.identities.note(marker, &replacement.id);
+        }
     }
 
     /// Whether a transaction that was recovered so had touched the original, as far as can be told:
@@ -425,7 +445,8 @@ pub(super) async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
         return false;
     };
     match owner.liveness(engine).await {
-        Liveness::This | Liveness::Gone => false,
+        Liveness::This => false,
+        Liveness::Gone => helper::is_at_work(engine, marker).await,
         Liveness::Alive => true,
         Liveness::Unknown => !marker.is_overdue(),
     }

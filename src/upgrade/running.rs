@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::outcome::{Cause, Ending, Failure, Outcome, Step};
+use super::outcome::{Cause, Ending, Failure, HandedOver, Outcome, Step};
 
 /// One transaction under way.
 #[derive(Debug)]
@@ -191,6 +191,15 @@ impl Running {
         let elapsed_ms = milliseconds(self.began.elapsed());
         match result {
             Ok(Ending::Planned(_)) => info!(transaction, name, elapsed_ms, "planned"),
+            Ok(Ending::HandedOver(HandedOver { helper_name, .. })) => {
+                info!(
+                    transaction,
+                    name,
+                    helper = helper_name,
+                    elapsed_ms,
+                    "handed over"
+                );
+            }
             Ok(Ending::Upgraded(Outcome { changed: false, .. })) => {
                 info!(transaction, name, elapsed_ms, "nothing to do");
             }

@@ -87,10 +87,14 @@ impl Failures {
             self.0.remove(id);
             return;
         };
+        self.note(id, Ended::of(running, failure.clone()));
+    }
+
+    /// Remembers how an upgrade of the container of this ID failed.
+    pub fn note(&self, id: &str, ended: Ended) {
         if self.0.len() >= FAILURES {
             self.0.clear();
         }
-        let ended = Ended::of(running, failure.clone());
         self.0.insert(id.to_owned(), ended);
     }
 
@@ -221,6 +225,7 @@ impl Upgrades {
                 return Ok(Report::unfinished(marker, replacement.id));
             }
         }
+        shared.hear(name).await.map_err(failed)?;
         // An original of `--rm` is back under another ID, and that is no upgrade.
         let revived = marker.take_if(|marker| marker.role == Some(Role::Revival));
         let had = revived.map_or(id, |marker| marker.original.id);

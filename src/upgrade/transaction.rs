@@ -15,6 +15,7 @@ use super::{
     admission, answer,
     decide::{Rest, Verdict},
     events::Events,
+    helper::OwnContainer,
     identity::Identities,
     image,
     locks::Lock,
@@ -22,7 +23,7 @@ use super::{
     marker::{Marker, RunState, names},
     members::{self, Member, Planned},
     outcome::{Cause, Ending, Failure, Outcome, Request, Rollback, Step},
-    planning,
+    own, planning,
     running::{Cancelled, Running},
     setback::{Attempt, Setback},
     stand_in, verify,
@@ -46,6 +47,8 @@ pub(super) struct Transaction<'a> {
     pub progress: &'a (dyn Fn(Progress) + Send + Sync),
     /// Told of how it ends.
     pub events: &'a Events,
+    /// What becomes of it where the container that this process runs in is a member.
+    pub own_container: &'a OwnContainer,
 }
 
 impl Transaction<'_> {
@@ -96,6 +99,10 @@ impl Transaction<'_> {
         let members = members::members(transaction, self.request, leader, stand_in, planned);
         if self.request.dry_run {
             return Ok(Ending::Planned(answer::preview(members)));
+        }
+        let originals: Vec<&Container> = members.iter().map(|member| &member.original).collect();
+        if let Some(own) = own::among(&originals) {
+            return self.hand_over(&members, own).await;
         }
         let mut attempt = Attempt {
             engine: self.engine,
@@ -229,6 +236,7 @@ impl Transaction<'_> {
                 self.step(Step::Disarm, at, marker, disarm).await?;
             }
         }
+        self.give_notice(attempt.name()).await;
         let mut down_since = Instant::now();
         for (at, member) in members().rev() {
             down_since = Instant::now();

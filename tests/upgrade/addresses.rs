@@ -41,7 +41,7 @@ async fn upgrade(engine: &Arc<Simulated>, is_strict: bool) -> Result<Outcome, Fa
     let run = Upgrades::new(engine.clone()).begin("web".to_owned(), request);
     match run.outcome.await.expect("an outcome")? {
         Ending::Upgraded(outcome) => Ok(outcome),
-        Ending::Planned(preview) => panic!("no dry run was asked for: {preview:?}"),
+        other => panic!("neither a dry run nor a helper was asked for: {other:?}"),
     }
 }
 

@@ -4,6 +4,7 @@ mod addresses;
 mod behaviours;
 mod explore;
 mod faults;
+mod helper;
 mod identity;
 mod recovery;
 mod simulated;
@@ -33,7 +34,7 @@ async fn upgrade(engine: &Arc<Simulated>, patch: &Value) -> Result<Outcome, Fail
     let run = Upgrades::new(engine.clone()).begin("web".to_owned(), request(patch));
     match run.outcome.await.expect("an outcome")? {
         Ending::Upgraded(outcome) => Ok(outcome),
-        Ending::Planned(preview) => panic!("no dry run was asked for: {preview:?}"),
+        other => panic!("neither a dry run nor a helper was asked for: {other:?}"),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::sources::Surroundings;
+use super::{helper, sources::Surroundings};
 use crate::{
     api::Api,
     relay::Relay,
@@ -92,7 +92,8 @@ async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<
 /// Puts the layers together, from the bottom up.
 fn wire(bound: Vec<Bound>, settings: Settings) -> io::Result<Server<Relay, Upgrades>> {
     let engine = Arc::new(settings.engine.engine());
-    let upgrades = Arc::new(Upgrades::new(engine));
+    let own_container = helper::own_container(&settings.engine, &settings.log);
+    let upgrades = Arc::new(Upgrades::with_own_container(engine, own_container));
     let api = Api::new(Arc::clone(&upgrades));
     let relay = Relay::new(settings.engine.address, api)?;
     Ok(Server {

@@ -11,6 +11,9 @@ const OLD: &str = ".refit-old";
 /// What comes between the original's name and the number in a placeholder's name.
 const HOLD: &str = ".refit-hold-";
 
+/// The suffix of a helper's name.
+const HELPER: &str = ".refit-helper";
+
 impl Marker {
     /// The name of the replacement until it is given the original's. The engine refuses a second
     /// container of this name: it is the lock between processes.
@@ -48,17 +51,24 @@ pub fn names(name: &str) -> [String; 2] {
     [format!("{name}{NEW}"), format!("{name}{OLD}")]
 }
 
+/// The name of the helper of upgrades of the container `name`. The engine refuses a second one.
+#[must_use]
+pub fn helper_name(name: &str) -> String {
+    format!("{name}{HELPER}")
+}
+
 /// The name that a container is to have in the end which has this name now.
 #[must_use]
 pub fn final_name(name: &str) -> &str {
-    let stripped = name.strip_suffix(OLD).or_else(|| name.strip_suffix(NEW));
+    let mut suffixes = [OLD, NEW, HELPER].into_iter();
+    let stripped = suffixes.find_map(|suffix| name.strip_suffix(suffix));
     stripped.unwrap_or(name)
 }
 
 /// Whether a name is one that only a transaction gives.
 #[must_use]
 pub fn is_ours(name: &str) -> bool {
-    name.ends_with(NEW) || is_parked(name) || name.contains(HOLD)
+    name.ends_with(NEW) || is_parked(name) || name.contains(HOLD) || name.ends_with(HELPER)
 }
 
 /// Whether a name is that of a parked original.

@@ -38,3 +38,16 @@ fn a_marker_without_older_ids_is_read() {
     assert_eq!(read, marker);
     assert_eq!(read.earlier().collect::<Vec<_>>(), [format!("{:064x}", 1)]);
 }
+
+#[test]
+fn whatever_bears_a_name_of_ours_is_known_for_its_container() {
+    let [new, old] = names("web");
+    for name in [new, old, helper_name("web")] {
+        assert!(is_ours(&name), "{name}");
+        assert_eq!(final_name(&name), "web");
+    }
+    for name in ["web", "web.refit", "refit-helper"] {
+        assert!(!is_ours(name), "{name}");
+        assert_eq!(final_name(name), name);
+    }
+}

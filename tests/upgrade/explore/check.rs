@@ -287,6 +287,7 @@ impl Judge<'_> {
         };
         match answer {
             Ok(Ending::Planned(_)) => vec!["it was told a plan".to_owned()],
+            Ok(Ending::HandedOver(_)) => vec!["it was told of a helper".to_owned()],
             Ok(Ending::Upgraded(outcome)) => {
                 let mut companions = outcome.companions.iter();
                 let companion = companions.find(|companion| companion.previous == self.was.id);

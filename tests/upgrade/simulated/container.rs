@@ -312,6 +312,7 @@ impl Container {
                 "Status": word(self.status), "ExitCode": self.exit_code, "OOMKilled": false,
                 "Running": self.status.is_active(), "Error": self.error.as_str(),
                 "StartedAt": format!("{:?}", self.since),
+                "FinishedAt": self.first_exit.map_or("0001-01-01T00:00:00Z", |_| "since"),
             },
             "NetworkSettings": { "Networks": null, "Ports": {} },
         });

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{Answer, Scenario};
+use crate::{Answer, PATIENCE, Scenario};
 
 impl Scenario {
     /// All that inspect prints of a container, which must be there.
@@ -59,6 +59,7 @@ pub fn socket(address: &str) -> &Path {
 /// No connection could be had, or it ended without an answer.
 pub fn exchange(address: &str, method: &str, path: &str, body: &str) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(socket(address))?;
+    stream.set_read_timeout(Some(2 * PATIENCE))?;
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\

@@ -31,6 +31,16 @@ pub fn manage(command: &str) {
     assert!(done.expect("engines.sh").success(), "engines.sh {command}");
 }
 
+/// Runs a command where the engine's processes are; whether it succeeded.
+pub fn inside(command: &[&str]) -> bool {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/engines.sh");
+    let done = Command::new(script)
+        .args(["exec", &version()])
+        .args(command)
+        .status();
+    done.expect("engines.sh").success()
+}
+
 /// Moves this thread to where containers' addresses and published ports can be reached: an engine of
 /// `engines.sh` has a network namespace of its own.
 pub fn enter_network() {

@@ -1,8 +1,8 @@
 //! Images that a scenario makes for itself.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use crate::Scenario;
+use crate::{Scenario, variable};
 
 /// Runs until it is asked to stop, in whichever way, whatever its arguments are; it says them.
 const STANDS_IN: &str = r#"trap 'exit 0' TERM INT QUIT USR1 USR2
@@ -32,9 +32,25 @@ impl Scenario {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
         }
         let dockerfile = format!("FROM busybox\nCOPY bin /usr/local/bin\n{dockerfile}\n");
+        self.build_in(&context, &image, &dockerfile);
+        image
+    }
+
+    /// Builds an image FROM scratch out of the Refit that is tested (as `/refit`) and these lines of a
+    /// Dockerfile, and returns its name.
+    pub fn build_refit(&self, what: &str, dockerfile: &str) -> String {
+        let image = self.named(what);
+        let context = self.folder().join(what);
+        fs::create_dir_all(&context).expect("a folder");
+        fs::copy(variable("REFIT_BIN"), context.join("refit")).expect("copy it");
+        let dockerfile = format!("FROM scratch\nCOPY refit /refit\n{dockerfile}\n");
+        self.build_in(&context, &image, &dockerfile);
+        image
+    }
+
+    fn build_in(&self, context: &Path, image: &str, dockerfile: &str) {
         fs::write(context.join("Dockerfile"), dockerfile).expect("write it");
         let context = context.to_str().expect("a text");
-        self.docker(&["build", "-q", &self.label(), "-t", &image, context]);
-        image
+        self.docker(&["build", "-q", &self.label(), "-t", image, context]);
     }
 }

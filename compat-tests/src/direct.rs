@@ -46,6 +46,14 @@ impl Scenario {
     pub fn ask_refit(&self, method: &str, path: &str) -> Answer {
         exchange(&self.refit(), method, path, "").expect("Refit's answer")
     }
+
+    /// Waits until the upgrade of a container is in this step.
+    pub fn until_step(&self, container: &str, step: &str) {
+        self.until(&format!("it is in {step}"), |scenario| {
+            let answer = scenario.ask_refit("GET", &format!("/containers/{container}/upgrade"));
+            answer.text_of("State") == "running" && answer.text_of("Step") == step
+        });
+    }
 }
 
 /// The path of a socket's address.

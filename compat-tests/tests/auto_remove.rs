@@ -140,13 +140,6 @@ fn begin(scenario: &Scenario, name: &str, mut patch: Value, monitor: Duration) -
     scenario.spawn_post(&target, &patch.to_string(), &[])
 }
 
-fn until_verify(scenario: &Scenario, name: &str) {
-    scenario.until("it is verified", |s| {
-        let answer = s.ask_refit("GET", &format!("/containers/{name}/upgrade"));
-        answer.text_of("State") == "running" && answer.text_of("Step") == "verify"
-    });
-}
-
 #[test]
 fn it_is_upgraded_and_is_of_rm_again() {
     let scenario = Scenario::new("rm");
@@ -258,7 +251,7 @@ fn it_is_cancelled_while_it_is_verified() {
     for _ in 0..repeat() {
         let labels = json!({ "Labels": { "a": "b" } });
         let upgrade = begin(&scenario, &original.name, labels, Duration::from_secs(60));
-        until_verify(&scenario, &original.name);
+        scenario.until_step(&original.name, "verify");
         let path = format!("/containers/{}/upgrade", original.name);
         let cancelled = scenario.ask_refit("DELETE", &path);
         assert_eq!(cancelled.status, 200, "{}", cancelled.text);
@@ -277,7 +270,7 @@ fn refit_is_killed_while_it_is_verified() {
         let name = original.name.clone();
         let labels = json!({ "Labels": { "a": "b" } });
         let mut upgrade = begin(&scenario, &name, labels, Duration::from_secs(3));
-        until_verify(&scenario, &name);
+        scenario.until_step(&name, "verify");
         scenario.kill_refit();
         upgrade.wait().expect("curl");
         if !is_good {
@@ -303,7 +296,7 @@ fn dockerd_is_killed_while_one_of_rm_is_verified() {
     for _ in 0..repeat() {
         let labels = json!({ "Labels": { "a": "b" } });
         let mut upgrade = begin(&scenario, &original.name, labels, Duration::from_secs(60));
-        until_verify(&scenario, &original.name);
+        scenario.until_step(&original.name, "verify");
         engines::manage("kill");
         let is_too_late = upgrade.try_wait().expect("curl").is_some();
         engines::manage("start");

@@ -32,13 +32,6 @@ fn report(scenario: &Scenario, name: &str) -> Value {
     answer.json()
 }
 
-fn until_step(scenario: &Scenario, name: &str, step: &str) {
-    scenario.until(&format!("it is in {step}"), |s| {
-        let answer = s.ask_refit("GET", &format!("/containers/{name}/upgrade"));
-        answer.text_of("State") == "running" && answer.text_of("Step") == step
-    });
-}
-
 /// The docker CLI through Refit.
 fn through(scenario: &Scenario, arguments: &[&str]) -> Output {
     docker(&scenario.refit(), arguments, b"")
@@ -55,7 +48,7 @@ fn what_changes_a_member_is_refused_and_reads_pass() {
     scenario.run(&["--name", &other, "redis:8.0"]);
     let label = scenario.label();
     let upgrade = begin(&scenario, &name, Duration::from_secs(12));
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     let replacement = scenario.inspect(&name, "/Id");
     let replacement = replacement.as_str().expect("an ID");
     let parked = format!("{name}.refit-old");
@@ -154,7 +147,7 @@ fn what_happened_is_told_of_each_state() {
     assert_eq!(told["message"], failed.json()["message"]);
 
     let upgrade = begin(&scenario, &name, Duration::from_secs(4));
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     let running = report(&scenario, &name);
     assert_eq!(running["State"], "running");
     assert_eq!(running["Name"], name.as_str());
@@ -189,7 +182,7 @@ fn an_upgrade_is_cancelled_while_it_is_verified() {
     let none = scenario.ask_refit("DELETE", &path);
     assert_eq!(none.status, 404, "{}", none.text);
     let upgrade = begin(&scenario, &name, Duration::from_secs(60));
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     let cancelled = scenario.ask_refit("DELETE", &path);
     assert_eq!(cancelled.status, 200, "{}", cancelled.text);
     assert_eq!(cancelled.text_of("Rollback"), "restored");
@@ -219,7 +212,7 @@ fn an_upgrade_is_cancelled_while_the_original_stops() {
         "refit-test/stubborn",
     ]);
     let upgrade = begin(&scenario, &name, Duration::from_secs(60));
-    until_step(&scenario, &name, "stop");
+    scenario.until_step(&name, "stop");
     let cancelled = scenario.ask_refit("DELETE", &format!("/containers/{}/upgrade", &id[..12]));
     assert_eq!(cancelled.status, 200, "{}", cancelled.text);
     assert_eq!(cancelled.text_of("Step"), "stop");
@@ -236,7 +229,7 @@ fn a_signal_lets_an_upgrade_end_within_the_drain_time() {
     let name = scenario.named("db");
     let id = scenario.run(&["--name", &name, "redis:8.0"]);
     let upgrade = begin(&scenario, &name, Duration::from_secs(3));
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     assert!(scenario.terminate_refit().success());
     let told = ended(upgrade);
     assert_eq!(told.status, 200, "{}", told.text);
@@ -251,7 +244,7 @@ fn a_signal_leaves_a_longer_upgrade_to_recovery() {
     scenario.kill_refit();
     scenario.start_refit_with(&["--drain", "500ms"]);
     let mut upgrade = begin(&scenario, &name, Duration::from_secs(8));
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     let begun = Instant::now();
     assert!(scenario.terminate_refit().success());
     assert!(
@@ -284,7 +277,7 @@ fn a_live_refit_is_told_from_a_dead_one() {
     let name = scenario.named("db");
     let id = scenario.run(&["--name", &name, "redis:8.0"]);
     let first = begin(&scenario, &name, Duration::from_secs(4));
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     // Another one starts, and listens.
     let other = Scenario::new("owned-by-another");
     assert!(recover(&scenario, &name, &[]).contains("left to another"));
@@ -298,7 +291,7 @@ fn a_live_refit_is_told_from_a_dead_one() {
 
     let mut second = begin(&scenario, &name, Duration::from_secs(6));
     let id = scenario.text(&name, "/Id");
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     scenario.kill_refit();
     second.wait().expect("curl");
     let would = recover(&scenario, &name, &["--dry-run"]);
@@ -318,7 +311,7 @@ fn recovery_by_hand_finishes_and_takes_back() {
         .map(|name| scenario.run(&["--name", name, "--restart", "always", "redis:8.0"]));
     let upgrades = [&good, &bad].map(|name| begin(&scenario, name, Duration::from_secs(3)));
     for name in [&good, &bad] {
-        until_step(&scenario, name, "verify");
+        scenario.until_step(name, "verify");
     }
     scenario.kill_refit();
     for mut upgrade in upgrades {
@@ -346,7 +339,7 @@ fn an_engine_that_stays_away_is_told_of_and_the_upgrade_comes_to_an_end_with_its
     scenario.kill_refit();
     scenario.start_refit_with(&["--reconnect-timeout", "2s", "--call-timeout", "1s"]);
     let upgrade = begin(&scenario, &name, Duration::from_secs(8));
-    until_step(&scenario, &name, "verify");
+    scenario.until_step(&name, "verify");
     engines::manage("kill");
     let told = ended(upgrade);
     assert_eq!(told.status, 500, "{}", told.text);

@@ -9,16 +9,13 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::{
-    USAGE, engine, log,
-    sources::{Reader, Surroundings},
+    engine, log,
+    setup::{Setup, set_up},
 };
 use crate::{
     engine::Address,
@@ -53,29 +50,11 @@ pub(super) fn own_container(engine: &engine::Settings, log: &log::Settings) -> O
 
 /// Runs `refit helper`. It ends with 0 when it has told its end: the engine starts it again otherwise.
 pub(super) fn main(args: Args) -> ExitCode {
-    let around = Surroundings {
-        variable: &|name| env::var_os(name),
-        group_file: Path::new(""),
-        inherited: &[],
-        refused: &[],
-    };
-    let mut reader = Reader::new(&around);
-    let engine = engine::Settings::read(&mut reader, args.engine, &|_| None);
-    let log = log::Settings::read(&mut reader, args.log);
-    let (engine, log) = match reader.finish((engine, log)) {
-        Ok(settings) => settings,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(USAGE);
-        }
-    };
-    log.start();
-    let runtime = match Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            error!(%error, "can't start the runtime");
-            return ExitCode::FAILURE;
-        }
+    let Setup {
+        engine, runtime, ..
+    } = match set_up(args.engine, args.log) {
+        Ok(setup) => setup,
+        Err(code) => return code,
     };
     let upgrades = Upgrades::with_own_container(Arc::new(engine.engine()), OwnContainer::Helper);
     let done = runtime.block_on(async {
@@ -122,7 +101,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        cli::{Cli, Command},
+        cli::{
+            Cli, Command,
+            sources::{Reader, Surroundings},
+        },
         engine::Limits,
     };
 

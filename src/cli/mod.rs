@@ -9,6 +9,7 @@ mod helper;
 mod log;
 mod recover;
 mod serve;
+mod setup;
 mod sources;
 mod whose;
 

@@ -1,12 +1,10 @@
 //! `refit recover`: brings unfinished upgrades to their end, by hand.
 
-use std::{env, path::Path, process::ExitCode, sync::Arc};
-
-use tokio::runtime::Runtime;
+use std::{process::ExitCode, sync::Arc};
 
 use super::{
-    UNAVAILABLE, USAGE, engine, helper, log,
-    sources::{Reader, Surroundings},
+    UNAVAILABLE, engine, helper, log,
+    setup::{Setup, set_up},
 };
 use crate::{
     engine::EngineError,
@@ -36,29 +34,13 @@ pub(super) struct Args {
 
 /// Runs `refit recover`.
 pub(super) fn main(args: Args) -> ExitCode {
-    let around = Surroundings {
-        variable: &|name| env::var_os(name),
-        group_file: Path::new(""),
-        inherited: &[],
-        refused: &[],
-    };
-    let mut reader = Reader::new(&around);
-    let engine = engine::Settings::read(&mut reader, args.engine, &|_| None);
-    let log = log::Settings::read(&mut reader, args.log);
-    let (engine, log) = match reader.finish((engine, log)) {
-        Ok(settings) => settings,
-        Err(mistakes) => {
-            eprintln!("{mistakes}");
-            return ExitCode::from(USAGE);
-        }
-    };
-    log.start();
-    let runtime = match Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("refit: can't start the runtime: {error}");
-            return ExitCode::FAILURE;
-        }
+    let Setup {
+        engine,
+        log,
+        runtime,
+    } = match set_up(args.engine, args.log) {
+        Ok(setup) => setup,
+        Err(code) => return code,
     };
     let own_container = helper::own_container(&engine, &log);
     let upgrades = Upgrades::with_own_container(Arc::new(engine.engine()), own_container);

@@ -7,13 +7,6 @@ use serde_json::json;
 
 use super::{addresses, assert_clear, begin, good, network, run_above};
 
-fn until_step(scenario: &Scenario, name: &str, step: &str) {
-    scenario.until(&format!("it is in {step}"), |s| {
-        let answer = s.ask_refit("GET", &format!("/containers/{name}/upgrade"));
-        answer.text_of("State") == "running" && answer.text_of("Step") == step
-    });
-}
-
 /// Its placeholders.
 fn placeholders(scenario: &Scenario) -> Vec<String> {
     let label = "label=io.refit.placeholder";
@@ -32,7 +25,7 @@ fn refit_is_killed_while_the_replacement_is_verified() {
         let id = scenario.text(&name, "/Id");
         let patch = json!({ "Env": [format!("ROUND={round}")] });
         let mut upgrade = begin(&scenario, &name, patch, Duration::from_secs(2));
-        until_step(&scenario, &name, "verify");
+        scenario.until_step(&name, "verify");
         let standing = placeholders(&scenario);
         assert_eq!(standing.len(), 2, "{standing:?}");
         scenario.kill_refit();
@@ -54,7 +47,7 @@ fn refit_is_killed_and_the_original_comes_back_on_its_address() {
     let before = addresses(&scenario, &name);
     for _ in 0..repeat() {
         let mut upgrade = begin(&scenario, &name, good(), Duration::from_secs(30));
-        until_step(&scenario, &name, "verify");
+        scenario.until_step(&name, "verify");
         scenario.kill_refit();
         upgrade.wait().expect("curl");
         // Whoever recovers it finds a replacement that does not run.
@@ -102,7 +95,7 @@ fn dockerd_is_killed_while_placeholders_stand() {
     for _ in 0..repeat() {
         let patch = json!({ "Cmd": ["sh", "-c", "sleep 4"] });
         let mut upgrade = begin(&scenario, &name, patch, Duration::from_secs(30));
-        until_step(&scenario, &name, "verify");
+        scenario.until_step(&name, "verify");
         engines::manage("kill");
         let is_too_late = upgrade.try_wait().expect("curl").is_some();
         engines::manage("start");

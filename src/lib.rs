@@ -11,8 +11,8 @@
 //!
 //! | layer | job |
 //! |---|---|
-//! | [`cli`] | what people type: arguments become checked settings, then a running server, or a recovery by hand |
-//! | [`server`] | sockets in: listeners, accept, drain |
+//! | [`cli`] | what people type: arguments become checked settings, then a running server, an upgrade (`docker upgrade`), a recovery by hand, or a question of how it is |
+//! | [`server`] | sockets in: listeners, accept, drain; health and metrics for those who watch |
 //! | [`relay`] | bytes through: find a request head, decide whose it is, copy, tunnel |
 //! | [`api`] | our endpoint on the wire: request, response, progress, errors; what others are refused meanwhile, and told |
 //! | [`upgrade`] | the transaction: forward as a story, backward as reconciliation, recovery |
@@ -24,7 +24,8 @@
 //! The *original* is the container that is being upgraded; the *replacement* takes its place.
 //! A *plan* is everything decided before anything is touched. A *transaction* is the steps from
 //! plan to *commit* (the deletion of the *parked* original), or back. The *marker*, a label on
-//! the replacement, is the whole journal: Refit keeps no state outside the engine.
+//! the replacement, is the whole journal: Refit keeps no state outside the engine. The *generations*
+//! are the containers that had the name before; the marker knows what the last ten were made of.
 
 pub mod api;
 pub mod cli;

@@ -6,7 +6,7 @@ pub mod isolate;
 pub(crate) mod refer;
 mod reply;
 mod request;
-mod route;
+pub(crate) mod route;
 mod signal;
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
@@ -113,8 +113,8 @@ impl Api {
         let isolation = self.upgrades.isolation();
         let underway = match isolate::judge(&isolation, request.method().as_str(), target) {
             isolate::Verdict::Refused(underway) => Some(underway),
-            isolate::Verdict::OfBody => match collect(request.into_body()).await {
-                Ok(body) => isolate::judge_body(&isolation, &body),
+            isolate::Verdict::OfBody(naming) => match collect(request.into_body()).await {
+                Ok(body) => isolate::judge_body(&isolation, naming, &body),
                 Err(_) => None,
             },
             isolate::Verdict::Free => None,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use humantime::format_rfc3339_seconds;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::upgrade::{
-    Cause, Direction, Ended, Ending, Failure, HandedOver, Incarnation, Outcome, Preview, Progress,
-    Recreated, Report, Rollback, Step, Underway,
+    Cause, Direction, Ended, Ending, Failure, Former, HandedOver, Incarnation, Outcome, Preview,
+    Progress, Recreated, Report, Rollback, Step, Underway,
 };
 
 /// A request that cannot be taken.
@@ -208,6 +209,16 @@ fn incarnation_body(incarnation: &Incarnation) -> Value {
     })
 }
 
+/// A container of before; when it was replaced as Docker writes times, where that is known.
+fn former_body(former: &Former) -> Value {
+    let mut body = incarnation_body(&former.container);
+    if let Some(replaced_at) = former.replaced_at {
+        body["ReplacedAt"] = format_rfc3339_seconds(replaced_at).to_string().into();
+    }
+    body["CanRollback"] = former.is_known.into();
+    body
+}
+
 /// An upgrade that failed or was cancelled, with the container that it was of.
 fn ended_body(ended: &Ended) -> Value {
     let mut body = failure_body(&ended.failure);
@@ -252,12 +263,13 @@ fn report_body(report: Report) -> Value {
             body["State"] = "upgraded".into();
             body["Transaction"] = transaction.into();
             body["Name"] = name.into();
-            body["Generations"] = previous.iter().map(incarnation_body).collect();
+            body["Generations"] = previous.iter().map(former_body).collect();
             body
         }
-        Report::Failed(ended) => {
+        Report::Failed { ended, previous } => {
             let mut body = ended_body(&ended);
             body["State"] = "failed".into();
+            body["Generations"] = previous.iter().map(former_body).collect();
             body
         }
         Report::Unfinished {

@@ -20,12 +20,13 @@ use crate::{
 };
 
 /// The query's parameters, as they are written.
-const PARAMETERS: [&str; 9] = [
+const PARAMETERS: [&str; 10] = [
     "pull",
     "t",
     "signal",
     "dryRun",
     "force",
+    "rollback",
     "renewVolumes",
     "stream",
     "platform",
@@ -74,6 +75,10 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
     if patch.get("Image").is_some_and(|image| image == "") {
         return Err(Mistake::bad("Image: an image reference is expected"));
     }
+    let go_back = query.flag("rollback")?;
+    if go_back {
+        query.refuse_beside_rollback(&patch)?;
+    }
     Ok(Call {
         reference,
         request: Request {
@@ -83,6 +88,7 @@ pub(super) fn read(target: &str, headers: &HeaderMap, body: &[u8]) -> Result<Cal
             renew_volumes: query.flag("renewVolumes")?,
             stop: query.stop()?,
             force: query.flag("force")?,
+            go_back,
             dry_run: query.flag("dryRun")?,
             registry_auth: registry_auth(headers)?,
             monitor: config
@@ -149,7 +155,7 @@ fn upgrade_config(body: &mut plan::Object) -> Result<UpgradeConfig, Mistake> {
 }
 
 /// Takes the field that Docker would read as `name`: in any case, and the last of several.
-pub(super) fn take(object: &mut plan::Object, name: &str) -> Option<Value> {
+fn take(object: &mut plan::Object, name: &str) -> Option<Value> {
     let mut taken = None;
     while let Some(key) = object.keys().find(|key| key.eq_ignore_ascii_case(name)) {
         taken = object.shift_remove(&key.clone());
@@ -172,6 +178,11 @@ struct Query(Vec<(String, String)>);
 
 impl Query {
     fn read(query: &str, known: &[&str]) -> Result<Self, Mistake> {
+        // Docker takes it for an empty one; but whoever writes `?dryRun` means the contrary of none.
+        if let Some(bare) = query.split('&').find(|part| known.contains(part)) {
+            let message = format!("{bare}: a value is expected, as in {bare}=...");
+            return Err(Mistake::bad(message));
+        }
         let mut read: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
@@ -201,6 +212,25 @@ impl Query {
             Some(value) => Err(Mistake::bad(format!(
                 "{name}: \"{value}\" is neither true nor false"
             ))),
+        }
+    }
+
+    /// A generation is gone back to as it was: whatever else is to be another is a further upgrade.
+    fn refuse_beside_rollback(&self, patch: &plan::Object) -> Result<(), Mistake> {
+        let refuse = |what: &str| {
+            Mistake::bad(format!(
+                "{what}: not together with rollback, which takes everything from the generation before"
+            ))
+        };
+        if let Some(field) = patch.keys().next() {
+            return Err(refuse(field));
+        }
+        if self.flag("renewVolumes")? {
+            return Err(refuse("renewVolumes"));
+        }
+        match self.platform()? {
+            Some(_) => Err(refuse("platform")),
+            None => Ok(()),
         }
     }
 
@@ -248,173 +278,4 @@ impl Query {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read_text(target: &str, body: &str) -> Result<Call, Mistake> {
-        read(target, &HeaderMap::new(), body.as_bytes())
-    }
-
-    #[test]
-    fn nothing_said_is_the_defaults() {
-        let call = read_text("/v1.41/containers/web/upgrade", "").unwrap();
-        assert_eq!(call.reference, "web");
-        assert_eq!(call.request.monitor, Duration::from_secs(5));
-        assert_eq!(call.request.healthy_deadline, None);
-        assert!(!call.request.require_same_address);
-        assert_eq!(call.request.pull, Pull::Missing);
-        assert!(!call.stream && !call.request.force && call.request.patch.is_empty());
-    }
-
-    #[test]
-    fn an_empty_parameter_is_not_given() {
-        let query: String = PARAMETERS.map(|name| format!("{name}=&")).concat();
-        let call = read_text(&format!("/containers/web/upgrade?{query}"), "").unwrap();
-        assert_eq!(call.reference, "web");
-        assert_eq!(call.request.stop, StopOptions::default());
-        assert_eq!(call.request.pull, Pull::Missing);
-        assert!(!call.stream && !call.request.force);
-    }
-
-    #[test]
-    fn upgrade_config_is_read_in_any_case() {
-        for body in [
-            r#"{"upgradeConfig": {"monitor": 7, "healthyDeadline": 8, "requireSameAddress": true}}"#,
-            r#"{"UPGRADECONFIG": {"MONITOR": 7, "HealthyDeadline": 8, "REQUIRESAMEADDRESS": true}}"#,
-            r#"{"UpgradeConfig": {"Monitor": 1},
-                "upgradeconfig": {"Monitor": 7, "healthydeadline": 8, "RequireSameAddress": true}}"#,
-        ] {
-            let request = read_text("/containers/web/upgrade", body).unwrap().request;
-            assert_eq!(request.monitor, Duration::from_nanos(7), "{body}");
-            let deadline = Some(Duration::from_nanos(8));
-            assert_eq!(request.healthy_deadline, deadline, "{body}");
-            assert!(request.require_same_address, "{body}");
-            assert!(request.patch.is_empty(), "{body}");
-        }
-    }
-
-    #[test]
-    fn everything_said_is_read() {
-        let call = read_text(
-            "/containers/upgrade?name=%2Fweb&pull=always&t=3&signal=SIGINT&force=1&stream=true\
-             &platform=linux/arm64&renewVolumes=1",
-            r#"{"Image": "web:2", "UpgradeConfig": {"Monitor": 1000000000, "HealthyDeadline": 5}}"#,
-        )
-        .unwrap();
-        assert_eq!(call.reference, "web");
-        assert_eq!(call.request.stop.timeout, Some(3));
-        assert_eq!(call.request.stop.signal.as_deref(), Some("SIGINT"));
-        assert_eq!(call.request.monitor, Duration::from_secs(1));
-        let deadline = Some(Duration::from_nanos(5));
-        assert_eq!(call.request.healthy_deadline, deadline);
-        assert_eq!(call.request.patch.get("Image"), Some(&Value::from("web:2")));
-        assert!(call.request.patch.get("UpgradeConfig").is_none());
-        assert!(call.stream && call.request.force && call.request.renew_volumes);
-        let platform = call.request.platform.unwrap();
-        assert_eq!(platform.to_string(), "linux/arm64");
-    }
-
-    #[test]
-    fn a_name_is_taken_as_docker_prints_it() {
-        for target in [
-            "/containers/%2Fweb/upgrade",
-            "/v1.41/containers/%2F%2Fweb/upgrade",
-            "/containers/upgrade?name=/web",
-            "/containers/upgrade?name=%2F%2Fweb",
-        ] {
-            assert_eq!(read_text(target, "").unwrap().reference, "web", "{target}");
-        }
-        let link = read_text("/containers/web%2Fdb/upgrade", "").unwrap();
-        assert_eq!(link.reference, "web/db");
-    }
-
-    #[test]
-    fn a_name_that_the_engine_would_redirect_is_no_container() {
-        for name in [
-            ".", "..", "/.", "/..", "a/../b", "a/./b", "a//b", "a/", "../web",
-        ] {
-            let encoded = name.replace('.', "%2E").replace('/', "%2F");
-            for target in [
-                format!("/containers/upgrade?name={name}"),
-                format!("/containers/upgrade?name={encoded}"),
-                format!("/containers/{encoded}/upgrade"),
-            ] {
-                let mistake = read_text(&target, "").expect_err(&target);
-                let name = name.trim_start_matches('/');
-                assert_eq!(mistake.message(), format!("No such container: {name}"));
-                assert_eq!(mistake.status(), 404, "{target}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_mistake_is_named() {
-        let cases = [
-            ("/containers/web/upgrade?nonsense=1", "", "nonsense"),
-            ("/containers/web/upgrade?pull=often", "", "often"),
-            ("/containers/web/upgrade?t=soon", "", "soon"),
-            ("/containers/web/upgrade?t=-2", "", "-2"),
-            ("/containers/web/upgrade?signal=NOPE", "", "NOPE"),
-            ("/containers/web/upgrade?signal=9999", "", "9999"),
-            ("/containers/web/upgrade?signal=0", "", "signal"),
-            (
-                "/containers/web/upgrade?platform=linux//v8",
-                "",
-                "platform: \"linux//v8\"",
-            ),
-            (
-                "/containers/web/upgrade?renewVolumes=some",
-                "",
-                "renewVolumes",
-            ),
-            ("/containers/web/upgrade?force=maybe", "", "maybe"),
-            ("/containers/web/upgrade?pull=\"a<{b", "", "\"a<{b"),
-            ("/containers/web/upgrade?pull=a#b", "", "a#b"),
-            ("/containers/web/upgrade?t=&t=2", "", "t: given twice"),
-            ("/containers/web/upgrade?t=1&t=2", "", "t: given twice"),
-            ("/containers/upgrade", "", "name"),
-            ("/containers/upgrade?name=", "", "name"),
-            (
-                "/containers/upgrade?name=/",
-                "",
-                "name: a container is expected, not \"/\"",
-            ),
-            (
-                "/containers/%2F/upgrade",
-                "",
-                "name: a container is expected, not \"/\"",
-            ),
-            ("/containers/web/upgrade?name=db", "", "already"),
-            ("/containers/web/upgrade", "{", "JSON"),
-            ("/containers/web/upgrade", "[]", "JSON object"),
-            ("/containers/web/upgrade", r#"{"Env": "A=1"}"#, "Env"),
-            ("/containers/web/upgrade", r#"{"Image": 7}"#, "Image"),
-            ("/containers/web/upgrade", r#"{"Image": ""}"#, "Image"),
-            (
-                "/containers/web/upgrade",
-                r#"{"HostConfig": {"Binds": [1]}}"#,
-                "HostConfig.Binds",
-            ),
-            (
-                "/containers/web/upgrade",
-                r#"{"UpgradeConfig": {"Monitor": "5s"}}"#,
-                "Monitor",
-            ),
-            (
-                "/containers/web/upgrade",
-                r#"{"UpgradeConfig": {"Moniter": 5}}"#,
-                "Moniter",
-            ),
-            (
-                "/containers/web/upgrade",
-                r#"{"UpgradeConfig": {"RequireSameAddress": 1}}"#,
-                "RequireSameAddress",
-            ),
-        ];
-        for (target, body, named) in cases {
-            let mistake = read_text(target, body).expect_err(target);
-            assert_eq!(mistake.status(), 400, "{target} {body}");
-            assert!(mistake.message().contains(named), "{}", mistake.message());
-        }
-    }
-}
+mod tests;

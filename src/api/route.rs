@@ -45,18 +45,28 @@ pub(super) fn query(target: &str) -> &str {
     split(target).1
 }
 
-/// The path of a request target, and its query. No character ends either but the first `?`: a
-/// target has no fragment (Go's `url.ParseRequestURI`).
-pub(super) fn split(target: &str) -> (&str, &str) {
-    let (before, query) = target.split_once('?').unwrap_or((target, ""));
-    let path = match before.split_once("://") {
-        // Absolute form; a target without a path is the root.
-        Some((scheme, rest)) if !scheme.contains('/') => {
-            rest.find('/').map_or("/", |slash| &rest[slash..])
+/// The path of a request target, and its query, as Go's `url.ParseRequestURI` has them. No character
+/// ends either but the first `?`: a target has no fragment.
+pub(crate) fn split(target: &str) -> (&str, &str) {
+    let scheme = target.split_once(':').filter(|(word, _)| is_scheme(word));
+    let rest = scheme.map_or(target, |(_, rest)| rest);
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = match before.strip_prefix("//") {
+        // Absolute form; a target without a path is the root. Without an authority, what follows the
+        // scheme is the path.
+        Some(authority) if scheme.is_some() => {
+            authority.find('/').map_or("/", |slash| &authority[slash..])
         }
         _ => before,
     };
     (path, query)
+}
+
+fn is_scheme(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_alphabetic())
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// A path without `/v1.NN`.
@@ -89,6 +99,8 @@ mod tests {
             "/containers/upgrade",
             "/containers/web/upgrade?pull=never",
             "http://docker/v1.41/containers/web/upgrade",
+            "x:/containers/web/upgrade",
+            "A1+-.://docker/v1.41/containers/web/upgrade",
         ] {
             assert!(owns("POST", target), "{target}");
             assert!(!owns("HEAD", target), "{target}");
@@ -112,6 +124,9 @@ mod tests {
             "/containers/create?name=/upgrade",
             "/build?remote=http://host/containers/web/upgrade",
             "http://docker?remote=/containers/web/upgrade",
+            "x:containers/web/upgrade",
+            "1http://docker/containers/web/upgrade",
+            "://docker/containers/web/upgrade",
             "*",
             "",
         ] {

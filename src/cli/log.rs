@@ -62,6 +62,14 @@ impl Settings {
         }
     }
 
+    /// Everything about our own steps, for people.
+    pub(super) fn debug() -> Self {
+        Self {
+            format: Format::Text,
+            filter: "info,refit=debug".to_owned(),
+        }
+    }
+
     /// The arguments that say the same.
     pub(super) fn to_arguments(&self) -> Vec<String> {
         let format = match self.format {
@@ -79,6 +87,8 @@ impl Settings {
             .parse_lossy(&self.filter);
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            // It would be told on standard error, by a macro that panics where that is closed.
+            .log_internal_errors(false)
             .with_writer(io::stderr);
         match self.format {
             Format::Text => lines.with_ansi(colours()).init(),

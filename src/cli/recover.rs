@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc};
 
 use super::{
-    UNAVAILABLE, engine, helper, log,
+    UNAVAILABLE, engine, helper, log, print,
     setup::{Setup, set_up},
 };
 use crate::{
@@ -44,10 +44,15 @@ pub(super) fn main(args: Args) -> ExitCode {
     };
     let own_container = helper::own_container(&engine, &log);
     let upgrades = Upgrades::with_own_container(Arc::new(engine.engine()), own_container);
-    match runtime.block_on(upgrades.recover_once(args.dry_run)) {
+    finish(runtime.block_on(upgrades.recover_once(args.dry_run)))
+}
+
+/// Prints what became of a recovery; the exit code.
+pub(super) fn finish(recovered: Result<Vec<Recovery>, EngineError>) -> ExitCode {
+    match recovered {
         Ok(recoveries) => tell(&recoveries),
         Err(error) => {
-            eprintln!("refit: {error}");
+            print::err(format_args!("refit: {error}"));
             match error {
                 EngineError::Unreachable { .. } => ExitCode::from(UNAVAILABLE),
                 _ => ExitCode::FAILURE,
@@ -59,10 +64,10 @@ pub(super) fn main(args: Args) -> ExitCode {
 /// Prints what was found; the exit code.
 fn tell(recoveries: &[Recovery]) -> ExitCode {
     if recoveries.is_empty() {
-        println!("nothing is unfinished");
+        print::out("nothing is unfinished");
     }
     for Recovery { name, ending, .. } in recoveries {
-        println!("{name}: {ending}");
+        print::out(format_args!("{name}: {ending}"));
     }
     let is_finished = |ending: &Recovered| {
         matches!(

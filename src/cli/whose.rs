@@ -21,6 +21,15 @@ pub(super) fn same_socket(a: &Address, b: &Address) -> bool {
     }
 }
 
+/// Whether only clients on this machine can connect to `address`. As above, names are not resolved.
+pub(super) fn is_local(address: &Address) -> bool {
+    let Address::Tcp(host_port) = address else {
+        return true;
+    };
+    let host = host_port.rsplit_once(':').map_or("", |(host, _)| host);
+    is_loopback(host)
+}
+
 /// By device and inode, which sees through hard links and bind mounts; by name as well, because
 /// the file need not exist yet.
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -64,12 +73,18 @@ fn same_port_here(a: &str, b: &str) -> bool {
 /// The port, if the host is this machine by any address, or by a loopback one.
 fn port_here(host_port: &str) -> Option<&str> {
     let (host, port) = host_port.rsplit_once(':')?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let here = host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified());
+    let here = is_loopback(host) || ip(host).is_some_and(|ip| ip.is_unspecified());
     (here && port != "0").then_some(port)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || ip(host).is_some_and(|ip| ip.is_loopback())
+}
+
+/// The address that a host is written as, IPv6 in brackets.
+fn ip(host: &str) -> Option<IpAddr> {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse().ok()
 }
 
 #[cfg(test)]
@@ -124,5 +139,26 @@ mod tests {
             &Address::Tcp("localhost:1".to_owned()),
             &unix(Path::new("/localhost:1"))
         ));
+    }
+
+    #[test]
+    fn what_is_local_is_known() {
+        for text in [
+            "unix:///run/admin.sock",
+            "tcp://127.0.0.1:9100",
+            "tcp://127.8.9.1:9100",
+            "tcp://[::1]:9100",
+            "tcp://localhost:9100",
+        ] {
+            assert!(is_local(&text.parse().expect(text)), "{text}");
+        }
+        for text in [
+            "tcp://0.0.0.0:9100",
+            "tcp://[::]:9100",
+            "tcp://10.0.0.1:9100",
+            "tcp://localhost.example:9100",
+        ] {
+            assert!(!is_local(&text.parse().expect(text)), "{text}");
+        }
     }
 }

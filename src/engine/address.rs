@@ -2,9 +2,10 @@
 
 use std::{fmt, io, path::PathBuf, str::FromStr};
 
-use tokio::net::{TcpStream, UnixStream};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use tokio::net::TcpStream;
 
-use super::Stream;
+use super::Socket;
 
 /// The address of an engine, or of one of our own listeners, as `DOCKER_HOST` writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +69,21 @@ impl Address {
     /// Opens one connection.
     ///
     /// # Errors
-    /// Whatever `connect(2)` or the host's resolver says.
-    pub async fn dial(&self) -> io::Result<Stream> {
+    /// Whatever `connect(2)` or the host's resolver says. A unix socket whose backlog is full says
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) at once, where a blocking client would wait.
+    pub async fn dial(&self) -> io::Result<Socket> {
         match self {
-            Self::Unix(path) => Ok(Stream::Unix(UnixStream::connect(path).await?)),
+            // There is nothing to wait for: it succeeds, or fails, at once.
+            Self::Unix(path) => {
+                let address = SocketAddrUnix::new(path)?;
+                let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+                let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+                connect(&socket, &address)?;
+                Ok(Socket::Unix(socket.into()))
+            }
             Self::Tcp(host_port) => {
                 let stream = TcpStream::connect(host_port).await?;
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
+                Ok(Socket::tcp(stream.into_std()?))
             }
         }
     }

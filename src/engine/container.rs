@@ -177,6 +177,13 @@ impl Container {
         })
     }
 
+    /// Whether the engine deletes it when it has ended (`--rm`).
+    #[must_use]
+    pub fn is_auto_removed(&self) -> bool {
+        let auto_remove = self.document.pointer("/HostConfig/AutoRemove");
+        auto_remove == Some(&Value::Bool(true))
+    }
+
     /// The last run of its health check, if one has ended.
     #[must_use]
     pub fn last_probe(&self) -> Option<Probe> {

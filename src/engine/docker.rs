@@ -1,10 +1,12 @@
 //! The Docker implementation of [`Engine`].
 
+mod session;
+
 use std::{pin::pin, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use bollard::{
-    ClientVersion, Docker,
+    Docker,
     errors::Error as BollardError,
     models::{ContainerUpdateBody, RestartPolicy as TypedPolicy, RestartPolicyNameEnum},
     query_parameters::{
@@ -18,19 +20,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
+use self::session::Session;
 use super::{
     Address, ApiVersion, Created, Engine, EngineError, Exit, Output, Platform, PullLine,
     RestartPolicy, Result, StopOptions, exit,
     limits::Limits,
     log, progress,
     raw::{Body, Call},
-};
-
-/// The newest API version that Refit was measured with (Docker 28.5). An engine that offers a
-/// newer one is spoken to in this one.
-const NEWEST: ApiVersion = ApiVersion {
-    major: 1,
-    minor: 51,
 };
 
 /// How long a stop may take that is to wait without end, or as long as the container itself says.
@@ -42,14 +38,6 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// The cause at the end of an error's chain: what is around it only names the client's own layers.
-fn root(mut error: &dyn std::error::Error) -> String {
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    error.to_string()
-}
 
 /// A limit as the typed client takes it: it counts whole seconds, and none at all is at once.
 fn whole_seconds(limit: Duration) -> u64 {
@@ -93,12 +81,6 @@ pub struct DockerEngine {
     session: Mutex<Option<Session>>,
 }
 
-#[derive(Debug, Clone)]
-struct Session {
-    client: Docker,
-    api: ApiVersion,
-}
-
 impl DockerEngine {
     /// The engine at `address`, whose calls may take as long as `limits` say; nothing is dialled
     /// before the first call.
@@ -108,123 +90,6 @@ impl DockerEngine {
             address,
             limits,
             session: Mutex::new(None),
-        }
-    }
-
-    async fn session(&self) -> Result<Session> {
-        if let Some(session) = self.kept() {
-            return Ok(session);
-        }
-        let api = self.negotiate().await?;
-        let version = ClientVersion {
-            major_version: api.major,
-            minor_version: api.minor,
-        };
-        let limit = whole_seconds(self.limits.call);
-        let client = match &self.address {
-            Address::Unix(path) => {
-                Docker::connect_with_unix(&path.to_string_lossy(), limit, &version)
-            }
-            Address::Tcp(host_port) => {
-                Docker::connect_with_http(&format!("http://{host_port}"), limit, &version)
-            }
-        }
-        .map_err(|error| self.explain(error))?;
-        let session = Session { client, api };
-        self.keep(Some(session.clone()));
-        Ok(session)
-    }
-
-    fn kept(&self) -> Option<Session> {
-        self.session
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
-    }
-
-    fn keep(&self, session: Option<Session>) {
-        *self
-            .session
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = session;
-    }
-
-    /// `_ping` is the one call that no version is needed for, and names the newest one.
-    async fn negotiate(&self) -> Result<ApiVersion> {
-        let ping = Call {
-            method: Method::GET,
-            path: "/_ping".to_owned(),
-            header: None,
-            body: None,
-            limit: self.limits.call,
-        };
-        let response = ping.send(&self.address).await?;
-        let header = response
-            .headers()
-            .get("api-version")
-            .and_then(|v| v.to_str().ok());
-        let (major, minor) = header
-            .and_then(|text| text.split_once('.'))
-            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
-            .ok_or_else(|| EngineError::unknown("_ping named no Api-Version"))?;
-        Ok(NEWEST.min(ApiVersion { major, minor }))
-    }
-
-    /// A typed call's error in our terms; a lost engine ends the session.
-    fn explain(&self, error: BollardError) -> EngineError {
-        let unreachable = |reason: String| EngineError::Unreachable {
-            address: self.address.to_string(),
-            reason,
-        };
-        let explained = match error {
-            BollardError::DockerResponseServerError {
-                status_code,
-                message,
-            } => {
-                return EngineError::Refused {
-                    status: status_code,
-                    message,
-                };
-            }
-            BollardError::HyperLegacyError { err } if err.is_connect() => unreachable(root(&err)),
-            BollardError::HyperLegacyError { err } => EngineError::unknown(root(&err)),
-            BollardError::SocketNotFoundError(path) => unreachable(format!("no socket at {path}")),
-            other => EngineError::unknown(other),
-        };
-        self.keep(None);
-        explained
-    }
-
-    /// A raw call at the negotiated version; `path` begins after the version prefix.
-    async fn raw(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let limit = if path.starts_with("/containers/create") {
-            self.limits.work
-        } else {
-            self.limits.call
-        };
-        let api = self.session().await?.api;
-        let call = Call {
-            method,
-            path: format!("/v{api}{path}"),
-            header: None,
-            body: body.map(Body::Json),
-            limit,
-        };
-        let answer = call.json(&self.address).await;
-        if matches!(
-            answer,
-            Err(EngineError::Unreachable { .. } | EngineError::Unknown { .. })
-        ) {
-            self.keep(None);
-        }
-        answer
-    }
-
-    /// A raw `GET` whose answer is a list.
-    async fn list(&self, path: &str) -> Result<Vec<Value>> {
-        match self.raw(Method::GET, path, None).await? {
-            Value::Array(list) => Ok(list),
-            _ => Err(EngineError::unknown("no list")),
         }
     }
 
@@ -301,6 +166,11 @@ impl Engine for DockerEngine {
             None,
         )
         .await
+    }
+
+    async fn inspect_volume(&self, name: &str) -> Result<Value> {
+        self.raw(Method::GET, &format!("/volumes/{}", encode(name)), None)
+            .await
     }
 
     async fn list_labelled(&self, label: &str) -> Result<Vec<String>> {

@@ -7,14 +7,15 @@ use bollard::{
     query_parameters::EventsOptionsBuilder,
 };
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// How long the engine may take to tell what it remembers. It does so at once, where it is not short
 /// of time; what it does not remember costs as much.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
-/// How late the engine may tell that an end was an OOM kill.
-const LATE: Duration = Duration::from_millis(300);
+/// How late the engine may tell that an end was an OOM kill: where it is busy, after the next run has
+/// begun.
+const LATE: Duration = Duration::from_secs(1);
 
 /// The exit code of what was killed.
 const KILLED: i64 = 137;
@@ -26,6 +27,14 @@ pub struct Exit {
     pub code: i64,
     /// Whether the kernel's OOM killer ended it, or another process of its container.
     pub oom_killed: bool,
+}
+
+impl Exit {
+    /// Whether it was killed, as far as is known by something else than the OOM killer.
+    #[must_use]
+    pub fn is_unexplained(&self) -> bool {
+        self.code == KILLED && !self.oom_killed
+    }
 }
 
 impl fmt::Display for Exit {
@@ -43,33 +52,32 @@ impl fmt::Display for Exit {
 pub(super) async fn first(client: &Docker, container: &str) -> Result<Option<Exit>, BollardError> {
     let filters = HashMap::from([
         ("container", vec![container]),
-        ("event", vec!["die", "oom", "start"]),
+        ("event", vec!["die", "oom"]),
     ]);
     let options = EventsOptionsBuilder::default()
         .since("1")
         .filters(&filters)
         .build();
     let mut events = pin!(client.events(Some(options)));
-    let (mut ended, mut oom_killed, mut limit) = (None, false, REMEMBERED);
+    let mut deadline = Instant::now() + REMEMBERED;
+    let (mut first, mut oom_killed) = (None, false);
     // After what is remembered, the stream would wait for what happens.
-    while let Ok(Some(event)) = timeout(limit, events.next()).await {
+    while let Ok(Some(event)) = timeout_at(deadline, events.next()).await {
         let event = event?;
         match event.action.as_deref() {
             // It mostly comes before the end; a busy engine tells of it late.
             Some("oom") => oom_killed = true,
-            Some("die") => {
-                ended = code(&event);
-                limit = LATE;
+            Some("die") if first.is_none() => {
+                first = code(&event);
+                deadline = Instant::now() + LATE;
             }
-            // That of the next run.
-            Some("start") if ended.is_some() => break,
             _ => {}
         }
-        if ended.is_some_and(|code| code != KILLED || oom_killed) {
+        if first.is_some_and(|code| code != KILLED || oom_killed) {
             break;
         }
     }
-    Ok(ended.map(|code| Exit { code, oom_killed }))
+    Ok(first.map(|code| Exit { code, oom_killed }))
 }
 
 fn code(die: &EventMessage) -> Option<i64> {

@@ -15,6 +15,7 @@ mod output;
 mod platform;
 mod progress;
 mod raw;
+mod socket;
 mod stream;
 
 use std::{fmt, time::Duration};
@@ -30,6 +31,7 @@ pub use exit::Exit;
 pub use limits::Limits;
 pub use output::Output;
 pub use platform::{Platform, PlatformError};
+pub use socket::{Socket, register};
 pub use stream::Stream;
 
 /// A version of the Docker API, as in `/v1.41/`.
@@ -113,6 +115,9 @@ pub trait Engine: fmt::Debug + Send + Sync {
 
     /// `GET /networks/{reference}`, whole.
     async fn inspect_network(&self, reference: &str) -> Result<Value>;
+
+    /// `GET /volumes/{name}`, whole.
+    async fn inspect_volume(&self, name: &str) -> Result<Value>;
 
     /// The IDs of all containers, running or not, that bear `label`.
     async fn list_labelled(&self, label: &str) -> Result<Vec<String>>;

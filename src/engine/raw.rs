@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Address, EngineError, Result};
+use super::{Address, EngineError, Result, Socket};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -42,6 +42,7 @@ impl Call<'_> {
         let stream = timeout(CONNECT, address.dial())
             .await
             .map_err(|_| unreachable("connecting takes too long".to_owned()))?
+            .and_then(Socket::into_stream)
             .map_err(|error| unreachable(error.to_string()))?;
         let request = self.request()?;
         let exchange = async {

@@ -12,7 +12,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-/// A connection that was dialled or accepted.
+/// A connection that the runtime waits for; see [`Socket`](super::Socket).
 #[derive(Debug)]
 pub enum Stream {
     /// A unix socket.

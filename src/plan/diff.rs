@@ -39,6 +39,8 @@ pub enum Because {
     FromRequest,
     /// Nobody says anything of it any more: the engine's own default.
     EngineDefault,
+    /// It was so before the last upgrade, which is gone back behind.
+    GenerationBefore,
 }
 
 impl fmt::Display for Because {
@@ -48,6 +50,7 @@ impl fmt::Display for Because {
             Self::Kept => "kept: set on the container",
             Self::FromRequest => "from the request",
             Self::EngineDefault => "engine default",
+            Self::GenerationBefore => "from the generation before",
         })
     }
 }

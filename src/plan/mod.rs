@@ -6,6 +6,7 @@
 //! stays. All of it is the engine's own JSON: a field that nobody here has heard of is carried
 //! over unchanged.
 
+mod back;
 mod config;
 mod diff;
 mod fields;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use back::{go_back, named_volumes, networks_of, specification};
 pub use diff::{Because, Change};
 pub use fields::{Part, Policy, policy};
 pub use mounts::anonymous_volumes;
@@ -79,6 +81,9 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// What the request asks for and no engine does; so it is, too, where nothing is changed.
     pub unmet: Vec<String>,
+    /// What the request says: its patch. Where none says it, but the generation that is gone back to,
+    /// what that says of networks, addresses and ports.
+    pub asked: Object,
 }
 
 impl Plan {
@@ -122,6 +127,7 @@ pub fn compute(inputs: &Inputs<'_>) -> Result<Plan, Refusal> {
         diff: diff::diff(inputs, &kept, &wanted),
         warnings: warnings::warnings(inputs, &wanted),
         unmet: warnings::unmet(inputs),
+        asked: inputs.patch.clone(),
         healthy_deadline: health::healthy_deadline(inputs, &wanted.body),
         create: Value::Object(wanted.body),
         connect: wanted.connect,

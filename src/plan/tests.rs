@@ -1,5 +1,6 @@
 //! The plan, on documents as engines print them.
 
+mod back;
 mod config;
 mod diff;
 mod fields;
@@ -203,6 +204,7 @@ fn only_what_a_person_chose_is_sent() {
         diff,
         warnings: vec![],
         unmet: vec![],
+        asked: Object::new(),
     };
     assert_eq!(Case::new().plan(), expected);
 }

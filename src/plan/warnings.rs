@@ -19,15 +19,7 @@ const WHOLE: [&str; 5] = ["Entrypoint", "Cmd", "User", "WorkingDir", "StopSignal
 
 /// The warnings that a plan earns, one fact each.
 pub(super) fn warnings(inputs: &Inputs<'_>, wanted: &Replacement) -> Vec<String> {
-    let theirs = inputs.theirs();
-    let sides = Sides {
-        inputs,
-        mine: entries(inputs.container.get("Config")),
-        base: inputs.base(),
-        will: merged(&wanted.body, &theirs),
-        theirs,
-        host: entries(wanted.body.get("HostConfig")),
-    };
+    let sides = Sides::new(inputs, wanted);
     [
         sides.image_gone(),
         sides.platform(),
@@ -40,6 +32,22 @@ pub(super) fn warnings(inputs: &Inputs<'_>, wanted: &Replacement) -> Vec<String>
         macs(&wanted.doubtful_macs),
         sides.compose(),
         sides.unknown(),
+    ]
+    .concat()
+}
+
+/// As [`warnings`], of going back from the container and the image of these inputs: no value follows
+/// an image.
+pub(super) fn going_back(inputs: &Inputs<'_>, wanted: &Replacement) -> Vec<String> {
+    let sides = Sides::new(inputs, wanted);
+    [
+        sides.data(),
+        sides.platform(),
+        sides.user(),
+        sides.volumes(),
+        sides.binds_in_volumes(),
+        macs(&wanted.doubtful_macs),
+        sides.compose(),
     ]
     .concat()
 }
@@ -97,7 +105,31 @@ struct Sides<'a> {
     host: Object,
 }
 
-impl Sides<'_> {
+impl<'a> Sides<'a> {
+    fn new(inputs: &'a Inputs<'a>, wanted: &Replacement) -> Self {
+        let theirs = inputs.theirs();
+        Self {
+            inputs,
+            mine: entries(inputs.container.get("Config")),
+            base: inputs.base(),
+            will: merged(&wanted.body, &theirs),
+            theirs,
+            host: entries(wanted.body.get("HostConfig")),
+        }
+    }
+
+    /// Going back takes nothing out of a volume again.
+    fn data(&self) -> Vec<String> {
+        let mounted = mounts::mounted(&self.host);
+        let has_data = mounted.iter().any(|mounted| mounted.kind != Kind::Other);
+        let warning = || {
+            "volumes are as they are now, with all that was written since: the container goes back, \
+             its data does not"
+                .to_owned()
+        };
+        has_data.then(warning).into_iter().collect()
+    }
+
     fn image_gone(&self) -> Vec<String> {
         let is_gone = self.inputs.old_image.is_none();
         let warning = || {

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeSet,
     future::Future,
     io,
+    mem::take,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -21,7 +22,7 @@ use super::{
     request::Requests,
     response::{Responses, Seen},
 };
-use crate::{api::refer::Identified, engine::Stream, upgrade::Events};
+use crate::{api::refer::Identified, engine::Socket, upgrade::Events};
 
 /// How often one direction reads before the other, and other connections, have their turn.
 const ROUNDS: usize = 4;
@@ -68,6 +69,8 @@ struct Side {
     deaf: bool,
     /// We half-closed towards it.
     shut: bool,
+    /// How many bytes it has taken that were not counted yet.
+    sent: u64,
 }
 
 /// What a connection needs next that isn't copying.
@@ -95,7 +98,7 @@ enum Progress {
 
 impl Connection {
     /// A connection whose requests are followed by `requests`, and that is told of `events`.
-    pub(super) fn new(client: Stream, requests: Requests, events: Events) -> io::Result<Self> {
+    pub(super) fn new(client: Socket, requests: Requests, events: Events) -> io::Result<Self> {
         Ok(Self {
             client: Side::new(client)?,
             engine: None,
@@ -109,7 +112,7 @@ impl Connection {
     }
 
     /// The engine was dialled, as [`Next::Dial`] asked.
-    pub(super) fn dialled(&mut self, engine: Stream) -> io::Result<()> {
+    pub(super) fn dialled(&mut self, engine: Socket) -> io::Result<()> {
         self.engine = Some(Side::new(engine)?);
         Ok(())
     }
@@ -124,6 +127,20 @@ impl Connection {
         if let Some(bytes) = self.requests.identified(&self.inbox, identified) {
             self.inbox = bytes.as_slice().into();
         }
+    }
+
+    /// How many bytes the engine and the client were sent since this was asked last.
+    pub(super) fn take_sent(&mut self) -> (u64, u64) {
+        let to_engine = self
+            .engine
+            .as_mut()
+            .map_or(0, |engine| take(&mut engine.sent));
+        (to_engine, take(&mut self.client.sent))
+    }
+
+    /// Whether the engine has accepted a hijack.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.responses.is_tunnel()
     }
 
     /// Whether the request that the engine was to be dialled for is a `HEAD`.
@@ -224,7 +241,7 @@ impl Connection {
     fn judge(&mut self) {
         self.judge_inbox();
         if self.client.ended {
-            self.requests.end(&self.responses);
+            self.requests.end(&self.inbox, &self.responses);
             self.judge_inbox();
         }
     }
@@ -388,19 +405,23 @@ impl Connection {
 }
 
 impl Side {
-    fn new(stream: Stream) -> io::Result<Self> {
+    fn new(socket: Socket) -> io::Result<Self> {
         Ok(Self {
-            io: Io::new(stream)?,
+            io: Io::new(socket)?,
             ended: false,
             deaf: false,
             shut: false,
+            sent: 0,
         })
     }
 
     /// Writes `bytes`; what the other side doesn't take at once goes to `rest`.
     fn send(&mut self, bytes: &[u8], rest: &mut BytesMut, cx: &mut Context<'_>) {
         match self.io.poll_write(cx, bytes) {
-            Poll::Ready(Ok(sent)) => rest.extend_from_slice(&bytes[sent..]),
+            Poll::Ready(Ok(sent)) => {
+                self.sent += sent as u64;
+                rest.extend_from_slice(&bytes[sent..]);
+            }
             Poll::Ready(Err(_)) => self.deaf = true,
             Poll::Pending => rest.extend_from_slice(bytes),
         }
@@ -413,7 +434,10 @@ impl Side {
         }
         while !rest.is_empty() && !self.deaf {
             match ready!(self.io.poll_write(cx, rest)) {
-                Ok(sent) => rest.advance(sent),
+                Ok(sent) => {
+                    self.sent += sent as u64;
+                    rest.advance(sent);
+                }
                 Err(_) => self.deaf = true,
             }
         }

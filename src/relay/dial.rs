@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::engine::{Address, Stream};
+use crate::engine::{Address, Socket};
 
 /// How long an engine may take to accept: the kernel alone would try a TCP address for minutes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 ///
 /// A unix socket whose backlog is full says so at once to a non-blocking client, where a blocking
 /// one would wait. So do we, for a while: an engine that is busy is not unreachable.
-pub(super) async fn dial(engine: &Address) -> io::Result<Stream> {
+pub(super) async fn dial(engine: &Address) -> io::Result<Socket> {
     let dialled = async {
         loop {
             match engine.dial().await {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
+use crate::api::route;
+
 /// Whether `method` on `target` is one of Docker's endpoints that hijack the connection even
 /// without an `Upgrade` header: attach, exec start, session, grpc.
 ///
@@ -14,7 +16,8 @@ pub(super) fn by_path(method: &str, target: &str) -> bool {
     if method != "POST" {
         return false;
     }
-    let path: Cow<'_, [u8]> = percent_decode(path_of(target).as_bytes()).into();
+    let (path, _) = route::split(target);
+    let path: Cow<'_, [u8]> = percent_decode(path.as_bytes()).into();
     let path = unversioned(&path);
     let between = |prefix: &[u8], suffix: &[u8]| {
         path.len() > prefix.len() + suffix.len()
@@ -25,17 +28,6 @@ pub(super) fn by_path(method: &str, target: &str) -> bool {
         || path == b"/grpc"
         || between(b"/containers/", b"/attach")
         || between(b"/exec/", b"/start")
-}
-
-/// The path of a request target: origin form, or absolute form.
-fn path_of(target: &str) -> &str {
-    let path = match target.split_once("://") {
-        Some((scheme, rest)) if !scheme.contains(['/', '?']) => {
-            rest.find('/').map_or("/", |at| &rest[at..])
-        }
-        _ => target,
-    };
-    path.split(['?', '#']).next().unwrap_or(path)
 }
 
 /// `path` without `/v1.NN` (`/v{version:[0-9.]+}` in Moby's `api/server/server.go`).
@@ -82,6 +74,7 @@ mod tests {
             "/v1.39/grpc?x",
             "http://localhost/v1.39/grpc",
             "http://d/containers/a%2Fb/attach",
+            "x:/containers/web/attach",
             "/containers/web/%61ttach",
         ] {
             assert!(by_path("POST", target), "{target}");

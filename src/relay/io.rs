@@ -15,17 +15,14 @@
 use std::{
     cell::Cell,
     io::{self, ErrorKind, Read, Write},
-    net::Shutdown,
-    os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-        unix::net::UnixStream,
-    },
+    os::fd::{AsFd, OwnedFd},
     task::{Context, Poll, ready},
 };
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::engine::Stream;
+use crate::engine::{Socket, register};
 
 /// A socket, non-blocking, read and written through `poll_` functions. One task polls it.
 #[derive(Debug)]
@@ -34,45 +31,23 @@ pub(super) struct Io {
     socket: AsyncFd<Socket>,
     /// Registered for writing; there while writes block.
     blocked: Option<AsyncFd<OwnedFd>>,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Unix(UnixStream),
-    Tcp(std::net::TcpStream),
+    /// Its buffer was widened.
+    wide: bool,
 }
 
 impl Io {
-    /// Takes over `stream`.
-    pub(super) fn new(stream: Stream) -> io::Result<Self> {
-        let socket = match stream {
-            Stream::Unix(stream) => Socket::Unix(stream.into_std()?),
-            Stream::Tcp(stream) => Socket::Tcp(stream.into_std()?),
-        };
+    /// Takes over `socket`.
+    pub(super) fn new(socket: Socket) -> io::Result<Self> {
         Ok(Self {
             socket: register(socket, Interest::READABLE)?,
             blocked: None,
+            wide: false,
         })
     }
 
-    /// Gives the stream back.
-    pub(super) fn into_stream(self) -> io::Result<Stream> {
-        Ok(match self.socket.into_inner() {
-            Socket::Unix(socket) => Stream::Unix(tokio::net::UnixStream::from_std(socket)?),
-            Socket::Tcp(socket) => Stream::Tcp(tokio::net::TcpStream::from_std(socket)?),
-        })
-    }
-
-    /// A second handle on the same socket.
-    pub(super) fn duplicate(&self) -> io::Result<Self> {
-        let socket = match self.socket.get_ref() {
-            Socket::Unix(socket) => Socket::Unix(socket.try_clone()?),
-            Socket::Tcp(socket) => Socket::Tcp(socket.try_clone()?),
-        };
-        Ok(Self {
-            socket: register(socket, Interest::READABLE)?,
-            blocked: None,
-        })
+    /// Gives the socket back.
+    pub(super) fn into_socket(self) -> Socket {
+        self.socket.into_inner()
     }
 
     /// Reads some bytes; zero at the end.
@@ -113,6 +88,10 @@ impl Io {
             match socket.write(bytes) {
                 Err(e) if e.kind() == ErrorKind::WouldBlock => match ready {
                     Some(mut ready) => ready.clear_ready(),
+                    None if !self.wide => {
+                        self.wide = true;
+                        widen(socket);
+                    }
                     None => self.blocked = Some(writable(self.socket.get_ref())?),
                 },
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -129,10 +108,7 @@ impl Io {
     /// Half-close: the peer reads the end, we go on reading.
     pub(super) fn shutdown(&mut self) {
         // It fails where the peer is gone, which reading tells as well.
-        let _ = match self.socket.get_ref() {
-            Socket::Unix(socket) => socket.shutdown(Shutdown::Write),
-            Socket::Tcp(socket) => socket.shutdown(Shutdown::Write),
-        };
+        let _ = self.socket.get_ref().shutdown();
     }
 
     /// Ready when both directions are closed: the peer closed its socket (rather than one
@@ -144,56 +120,25 @@ impl Io {
     }
 }
 
+/// Gives `socket` a larger buffer, where the kernel would not.
+///
+/// A unix socket takes more only when three quarters of its buffer are free again, and the
+/// receiver soon has nothing left to read while we are woken. TCP widens its buffers by itself.
+fn widen(socket: &Socket) {
+    if let Socket::Unix(socket) = socket {
+        // The kernel's limit may be lower: then it is that.
+        let _ = set_socket_send_buffer_size(socket, WIDE);
+    }
+}
+
 /// A registration of `socket` for writing.
 fn writable(socket: &Socket) -> io::Result<AsyncFd<OwnedFd>> {
     register(socket.as_fd().try_clone_to_owned()?, Interest::WRITABLE)
 }
 
-/// Registers a descriptor with the runtime.
-#[expect(
-    deprecated,
-    reason = "the replacement is unsafe, as `T` might swap its descriptor; ours own theirs for life"
-)]
-fn register<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
-    AsyncFd::with_interest(descriptor, interest)
-}
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Unix(socket) => socket.as_fd(),
-            Self::Tcp(socket) => socket.as_fd(),
-        }
-    }
-}
-
-impl AsRawFd for Socket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl Read for &Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Socket::Unix(socket) => (&mut &*socket).read(buffer),
-            Socket::Tcp(socket) => (&mut &*socket).read(buffer),
-        }
-    }
-}
-
-impl Write for &Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Socket::Unix(socket) => (&mut &*socket).write(bytes),
-            Socket::Tcp(socket) => (&mut &*socket).write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+/// The buffer of a unix socket whose receiver is slower than its sender, in bytes; the kernel
+/// reserves as much again for its own records.
+const WIDE: usize = 512 * 1024;
 
 /// How much is read at once.
 pub(super) const READ: usize = 64 * 1024;

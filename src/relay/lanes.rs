@@ -1,30 +1,26 @@
 //! The threads that copy.
 //!
-//! Invariant: a connection is copied on one thread from its first byte to its last; only a
-//! request of ours leaves it.
+//! Invariant: a connection lives on one thread from its first byte to its last; only a request of
+//! ours leaves it.
 //!
 //! Tokio's work-stealing runtime has one thread wait for events and wakes others to share what
 //! came: for messages that take microseconds, the wake-ups cost more than the work (a fifth of
 //! the throughput at 16 connections). So each lane is a thread that waits for its own connections
-//! alone, as the threads of `HAProxy` do. Everything else stays on the caller's runtime.
+//! alone, as the threads of `HAProxy` do. Everything else stays on the process's own runtime.
 
 use std::{
-    future::Future,
     io,
-    pin::Pin,
     sync::atomic::{AtomicUsize, Ordering},
-    task::{Context, Poll},
     thread,
 };
 
-use tokio::{
-    runtime::{Builder, Handle},
-    task::{JoinError, JoinHandle},
-};
+use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::metrics;
+
 /// More threads than this don't make a socket proxy faster.
-const MOST: usize = 8;
+pub(super) const MOST: usize = 8;
 
 /// All lanes of one relay, which end when this is dropped.
 #[derive(Debug)]
@@ -50,13 +46,10 @@ impl Lanes {
         })
     }
 
-    /// Runs `future` on a lane; dropping what is returned cancels it.
-    pub(super) fn run<F>(&self, future: F) -> Running<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
+    /// The lane of the next connection.
+    pub(super) fn next(&self) -> &Handle {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        Running(self.all[turn % self.all.len()].spawn(future))
+        &self.all[turn % self.all.len()]
     }
 }
 
@@ -66,24 +59,9 @@ fn start(n: usize, end: CancellationToken) -> io::Result<Handle> {
     let lane = runtime.handle().clone();
     thread::Builder::new()
         .name(format!("relay-{n}"))
-        .spawn(move || runtime.block_on(end.cancelled()))?;
+        .spawn(move || {
+            metrics::count_for(n);
+            runtime.block_on(end.cancelled());
+        })?;
     Ok(lane)
-}
-
-/// What runs on a lane, and ends with this.
-#[derive(Debug)]
-pub(super) struct Running<T>(JoinHandle<T>);
-
-impl<T> Future for Running<T> {
-    type Output = Result<T, JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx)
-    }
-}
-
-impl<T> Drop for Running<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

@@ -129,16 +129,15 @@ impl Requests {
         }
         match verdict(&self.isolation, bytes) {
             Verdict::Free => Fate::Goes,
-            Verdict::OfBody if request.can_be_held(isolate::BODY_LIMIT) => {
-                match request.whole_body(bytes) {
+            Verdict::OfBody(naming) if request.can_be_held(isolate::BODY_LIMIT) => {
+                let body = request.whole_body(bytes);
+                match body.map(|body| isolate::judge_body(&self.isolation, naming, body)) {
                     None => Fate::IsHeld,
-                    Some(body) if isolate::judge_body(&self.isolation, body).is_none() => {
-                        Fate::Goes
-                    }
-                    Some(_) => Fate::IsOurs,
+                    Some(None) => Fate::Goes,
+                    Some(Some(_)) => Fate::IsOurs,
                 }
             }
-            Verdict::Refused(_) | Verdict::OfBody => Fate::IsOurs,
+            Verdict::Refused(_) | Verdict::OfBody(_) => Fate::IsOurs,
         }
     }
 
@@ -180,12 +179,39 @@ impl Requests {
         self.state = State::Opaque;
     }
 
-    /// The client sends no more: what is left of a head will never be one of ours, and the
-    /// engine should see it.
-    pub(super) fn end(&mut self, responses: &Responses) {
-        if matches!(self.state, State::Head(_) | State::Held(_)) && !responses.awaits_hijack() {
-            self.open();
+    /// The client sends no more than `bytes`, which are the next as in [`Requests::judge`]: what is left
+    /// of a head will never be one of ours, and the engine should see it. So should it see the beginning
+    /// of a body, unless that names a member: it reads no further than to the end of an object.
+    pub(super) fn end(&mut self, bytes: &[u8], responses: &Responses) {
+        if responses.awaits_hijack() {
+            return;
         }
+        match &self.state {
+            State::Held(request) if self.is_refused_so_far(request, bytes) => {
+                self.state = State::Ours;
+            }
+            State::Head(_) | State::Held(_) => self.open(),
+            _ => {}
+        }
+    }
+
+    /// Whether the request that `bytes` begin with, and whose body is cut short there, would get in an
+    /// upgrade's way.
+    fn is_refused_so_far(&self, request: &Request, bytes: &[u8]) -> bool {
+        match verdict(&self.isolation, bytes) {
+            Verdict::Free => false,
+            Verdict::Refused(_) => true,
+            Verdict::OfBody(naming) => {
+                let body = bytes.get(request.len..).unwrap_or_default();
+                isolate::judge_body(&self.isolation, naming, body).is_some()
+            }
+        }
+    }
+
+    /// Whether the requests are still followed.
+    #[cfg(fuzzing)]
+    pub(super) fn is_framed(&self) -> bool {
+        !matches!(self.state, State::Opaque)
     }
 
     /// Whether the next bytes are a request of ours.

@@ -40,6 +40,8 @@ pub(super) struct Responses {
     state: State,
     /// The engine said that it closes after this response.
     closing: bool,
+    /// The engine accepted a hijack.
+    is_tunnel: bool,
     /// What of ours belongs among the engine's events.
     events: Events,
 }
@@ -137,6 +139,11 @@ impl Responses {
         }
     }
 
+    /// Whether the engine has accepted a hijack, rather than said something that is not followed.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.is_tunnel
+    }
+
     /// Whether something of ours may be added to what the engine sends next.
     pub(super) fn may_add(&self) -> bool {
         matches!(self.state, State::Events(_)) || self.asked.iter().any(|a| a.events.is_some())
@@ -181,7 +188,10 @@ impl Responses {
         };
         let taken = head.len - before;
         self.state = match head.status {
-            101 => return None,
+            101 => {
+                self.is_tunnel = true;
+                return None;
+            }
             100..200 => State::default(),
             _ => self.body(head)?,
         };
@@ -194,6 +204,7 @@ impl Responses {
         let asked = self.asked.pop_front().unwrap_or_default();
         self.closing |= head.closing;
         if asked.connect && (200..300).contains(&head.status) {
+            self.is_tunnel = true;
             return None;
         }
         if asked.head || matches!(head.status, 204 | 304) {
@@ -202,6 +213,7 @@ impl Responses {
         // Without a length it can't be followed by another response, on whatever path it was
         // asked for: a log read with HTTP/1.0 looks the same, and is not harmed.
         if head.status == 200 && head.raw_stream && head.body == Body::UntilClose {
+            self.is_tunnel = true;
             return None;
         }
         Some(match (asked.events, head.lines) {

@@ -3,7 +3,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixSocket, lookup_host};
+use tokio::net::{TcpSocket, UnixSocket, lookup_host};
 
 use super::{
     Inherited, Listener, SocketAccess,
@@ -98,18 +98,14 @@ pub async fn bind(address: &Address, access: &SocketAccess) -> Result<Bound, Bin
 /// service manager's: it stays when we go.
 ///
 /// # Errors
-/// The socket can't be registered with the runtime.
+/// The socket can't be made non-blocking.
 pub fn adopt(inherited: Inherited) -> Result<Bound, BindError> {
     let name = inherited.name;
     let socket = match inherited.socket {
-        InheritedSocket::Unix(socket) => socket
-            .set_nonblocking(true)
-            .and_then(|()| UnixListener::from_std(socket))
-            .map(Socket::Unix),
-        InheritedSocket::Tcp(socket) => socket
-            .set_nonblocking(true)
-            .and_then(|()| TcpListener::from_std(socket))
-            .map(Socket::Tcp),
+        InheritedSocket::Unix(socket) => {
+            socket.set_nonblocking(true).map(|()| Socket::Unix(socket))
+        }
+        InheritedSocket::Tcp(socket) => socket.set_nonblocking(true).map(|()| Socket::Tcp(socket)),
     };
     match socket {
         Ok(socket) => Ok(Bound {
@@ -137,19 +133,25 @@ impl Bound {
         {
             return Err(BindError::Taken(file.path().to_owned()));
         }
-        let socket = match self.socket {
-            Unopened::Unix(socket) => socket.listen(BACKLOG).map(Socket::Unix),
-            Unopened::Tcp(socket) => socket.listen(BACKLOG).map(Socket::Tcp),
-            Unopened::Open(socket) => Ok(socket),
-        };
-        match socket {
-            Ok(socket) => Ok(Listener::new(self.name, self.file, socket)),
-            Err(source) => Err(BindError::Io {
-                address: self.name,
+        let name = self.name.clone();
+        self.socket
+            .listen()
+            .and_then(|socket| Listener::new(self.name, self.file, socket))
+            .map_err(|source| BindError::Io {
+                address: name,
                 doing: "listen".to_owned(),
                 source,
-            }),
-        }
+            })
+    }
+}
+
+impl Unopened {
+    fn listen(self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Unix(socket) => Socket::Unix(socket.listen(BACKLOG)?.into_std()?),
+            Self::Tcp(socket) => Socket::Tcp(socket.listen(BACKLOG)?.into_std()?),
+            Self::Open(socket) => socket,
+        })
     }
 }
 

@@ -1,16 +1,28 @@
-//! Sockets in: listeners, accept, drain.
+//! Sockets in: listeners, accept, drain; and what watches them.
+//!
+//! | module | job |
+//! |---|---|
+//! | `bind`, `socket_file`, `activation` | addresses become ours |
+//! | `listener`, `accept` | clients are let in |
+//! | `phase`, `notify` | where in its life the server is, and who is told |
+//! | `admin` | health and metrics, on listeners of their own |
+//! | `below` | what is needed from the layers below |
+//! | `descriptors` | how many clients there may be |
 //!
 //! The life of a server is a line of [`Phase`]s, told by [`run`]. Its invariants:
 //!
 //! - Nobody is served before recovery has ended, and recovery begins only when every address is
 //!   ours: a second Refit that is started by mistake fails before it touches a container.
 //! - What is being relayed never holds up a shutdown; a transaction does, and the answer to it.
+//! - Who watches is answered all the time, from before recovery until everything else is closed.
 //! - A socket file that we made goes away with us, and nobody else's does.
 
 mod accept;
 mod activation;
+mod admin;
 mod below;
 mod bind;
+mod descriptors;
 mod listener;
 mod notify;
 mod phase;
@@ -29,10 +41,13 @@ use tracing::{debug, error, info, warn};
 
 use accept::{Acceptor, Connections};
 pub use activation::{Inherited, Refused, inherit};
-pub use below::{Serve, Transactions};
+pub use admin::Admin;
+pub use below::{Health, Serve, Transactions, Watched};
 pub use bind::{BindError, Bound, adopt, bind};
+pub use descriptors::raise_descriptor_limit;
 pub use listener::Listener;
 pub use phase::Phase;
+use socket_file::SocketFile;
 pub use socket_file::{Group, SocketAccess};
 
 /// How long the answer to a transaction that ended while we drain may take to be written.
@@ -48,11 +63,15 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// What a server is made of.
 #[derive(Debug)]
-pub struct Server<S, T> {
+pub struct Server<S, T, A> {
     /// The addresses that are ours already, in the order in which they were given.
     pub bound: Vec<Bound>,
     /// What serves one connection.
     pub serve: Arc<S>,
+    /// Further addresses that are ours, for those who watch.
+    pub admin_bound: Vec<Bound>,
+    /// What serves one connection there.
+    pub admin: Arc<A>,
     /// What recovers before anybody is served, and holds up the shutdown.
     pub transactions: Arc<T>,
     /// How long the shutdown waits for transactions.
@@ -66,15 +85,17 @@ pub struct Server<S, T> {
 ///
 /// # Errors
 /// An address that was ours can't be listened on after all.
-pub async fn run<S: Serve, T: Transactions>(
-    server: Server<S, T>,
+pub async fn run<S: Serve, T: Transactions, A: Serve>(
+    server: Server<S, T, A>,
     shutdown: CancellationToken,
 ) -> Result<(), BindError> {
     let (transactions, limit) = (server.transactions, server.drain_limit);
+    let closing = CancellationToken::new();
+    let watched = "answering those who watch";
+    let admins = Acceptors::start(server.admin_bound, watched, &server.admin, &closing)?;
     Phase::Recovering.enter();
     if recover(&*transactions, limit, &shutdown).await {
-        let listeners = listen(server.bound)?;
-        let acceptors = Acceptors::start(listeners, &server.serve, &shutdown);
+        let acceptors = Acceptors::start(server.bound, "listening", &server.serve, &shutdown)?;
         Phase::Serving.enter();
         shutdown.cancelled().await;
 
@@ -88,40 +109,65 @@ pub async fn run<S: Serve, T: Transactions>(
         Phase::Closing.enter();
         cut(connections).await;
     }
+    closing.cancel();
+    cut(admins.stopped().await).await;
     Phase::Stopped.enter();
     Ok(())
 }
 
-/// The loops that let clients in. Dropping it closes everything.
-struct Acceptors(JoinSet<Connections>);
+/// The loops that let clients in. Dropping it removes the socket files and closes everything.
+struct Acceptors {
+    loops: JoinSet<Connections>,
+    /// The loops end on threads that nobody waits for when the process ends at once.
+    files: Vec<Arc<SocketFile>>,
+}
 
 impl Acceptors {
-    /// Accepts clients from `listeners` until `stop` is cancelled.
-    fn start<S: Serve>(listeners: Vec<Listener>, serve: &Arc<S>, stop: &CancellationToken) -> Self {
-        let mut acceptors = JoinSet::new();
+    /// Opens all these addresses to clients, says that it is doing `what`, and accepts until `stop` is
+    /// cancelled: where connections are served, so that one begins without waking another thread.
+    fn start<S: Serve>(
+        bound: Vec<Bound>,
+        what: &str,
+        serve: &Arc<S>,
+        stop: &CancellationToken,
+    ) -> Result<Self, BindError> {
+        let lane = serve.lane();
+        let listeners = {
+            let _entered = lane.enter();
+            listen(bound, what)?
+        };
+        let files = listeners.iter().filter_map(Listener::file).collect();
+        let mut loops = JoinSet::new();
         for listener in listeners {
-            info!(address = listener.name(), "listening");
             let acceptor = Acceptor {
                 listener,
                 serve: Arc::clone(serve),
                 stop: stop.clone(),
             };
-            acceptors.spawn(acceptor.run());
+            loops.spawn_on(acceptor.run(), &lane);
         }
-        Self(acceptors)
+        Ok(Self { loops, files })
     }
 
     /// Waits until every listener is closed and its socket file is gone. What is still open is
     /// the caller's.
     async fn stopped(mut self) -> Vec<Connections> {
-        let mut connections = Vec::with_capacity(self.0.len());
-        while let Some(stopped) = self.0.join_next().await {
+        let mut connections = Vec::with_capacity(self.loops.len());
+        while let Some(stopped) = self.loops.join_next().await {
             match stopped {
                 Ok(open) => connections.push(open),
                 Err(error) => error!(%error, "a listener failed"),
             }
         }
         connections
+    }
+}
+
+impl Drop for Acceptors {
+    fn drop(&mut self) {
+        for file in &self.files {
+            file.remove();
+        }
     }
 }
 
@@ -164,9 +210,14 @@ async fn recover(
     !shutdown.is_cancelled()
 }
 
-/// Opens every address to clients.
-fn listen(bound: Vec<Bound>) -> Result<Vec<Listener>, BindError> {
-    bound.into_iter().map(Bound::listen).collect()
+/// Opens every address to clients, and says so.
+fn listen(bound: Vec<Bound>, what: &str) -> Result<Vec<Listener>, BindError> {
+    let listen = |bound: Bound| {
+        let listener = bound.listen()?;
+        info!(address = listener.name(), "{what}");
+        Ok(listener)
+    };
+    bound.into_iter().map(listen).collect()
 }
 
 /// Waits for transactions, at most `limit`. True: there was something to wait for.

@@ -14,6 +14,7 @@ use std::{
         DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _, chown,
     },
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -52,15 +53,16 @@ pub enum Group {
     Required(u32),
 }
 
-/// A socket file that we made, removed when this is dropped.
+/// A socket file that we made, removed when this is dropped, if it was not before.
 ///
 /// A file is known by device and inode. The inode can't be reused while the socket that is bound
-/// to it is open: so this must be dropped *before* the socket.
+/// to it is open: so this must be dropped, or removed, *before* the socket is.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     device: u64,
     inode: u64,
+    is_removed: AtomicBool,
 }
 
 impl SocketFile {
@@ -74,15 +76,23 @@ impl SocketFile {
         fs::symlink_metadata(&self.path)
             .is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode)
     }
-}
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
+    /// Removes it, if it was not before.
+    pub(super) fn remove(&self) {
+        if self.is_removed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         if !self.is_ours() {
             debug!(path = %self.path.display(), "the socket file is not ours any more; let it be");
         } else if let Err(error) = fs::remove_file(&self.path) {
             warn!(path = %self.path.display(), %error, "can't remove the socket file");
         }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -104,6 +114,7 @@ pub(super) async fn bind(
         path: path.to_owned(),
         device: made.dev(),
         inode: made.ino(),
+        is_removed: AtomicBool::new(false),
     };
     grant(path, access)?;
     Ok((socket, file))

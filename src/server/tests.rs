@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
+    runtime::Handle,
     sync::Semaphore,
     task::JoinHandle,
     time::{Instant, timeout},
@@ -18,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{BindError, Group, Serve, Server, SocketAccess, Transactions, bind, run};
-use crate::engine::{Address, Stream};
+use crate::engine::{Address, Socket};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -33,13 +34,18 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 struct Echo;
 
 impl Serve for Echo {
-    async fn serve(&self, mut client: Stream) {
+    async fn serve(&self, client: Socket) {
+        let mut client = client.into_stream().expect("registered");
         let mut byte = [0];
         while let Ok(1..) = client.read(&mut byte).await {
             if client.write_all(&byte).await.is_err() {
                 return;
             }
         }
+    }
+
+    fn lane(&self) -> Handle {
+        Handle::current()
     }
 }
 
@@ -74,6 +80,8 @@ struct Rig {
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), BindError>>,
     socket: PathBuf,
+    /// The one of those who watch.
+    admin: PathBuf,
     _folder: TempDir,
 }
 
@@ -85,14 +93,18 @@ impl Rig {
             mode: 0o600,
             group: Group::Own,
         };
-        let bound = bind(&Address::Unix(socket.clone()), &access)
-            .await
-            .expect("bind");
+        let admin = folder.path().join("admin.sock");
+        let bind_to = async |path: &Path| {
+            let bound = bind(&Address::Unix(path.to_owned()), &access).await;
+            vec![bound.expect("bind")]
+        };
         let gates = Arc::new(gates);
         let shutdown = CancellationToken::new();
         let server = Server {
-            bound: vec![bound],
+            bound: bind_to(&socket).await,
             serve: Arc::new(Echo),
+            admin_bound: bind_to(&admin).await,
+            admin: Arc::new(Echo),
             transactions: Arc::clone(&gates),
             drain_limit: LIMIT,
         };
@@ -101,15 +113,20 @@ impl Rig {
             gates,
             shutdown,
             socket,
+            admin,
             _folder: folder,
         }
     }
 
     /// Connects, as soon as somebody listens.
     async fn connect(&self) -> UnixStream {
+        Self::connect_to(&self.socket).await
+    }
+
+    async fn connect_to(socket: &Path) -> UnixStream {
         soon(async {
             loop {
-                match UnixStream::connect(&self.socket).await {
+                match UnixStream::connect(socket).await {
                     Ok(client) => return client,
                     Err(_) => tokio::task::yield_now().await,
                 }
@@ -124,6 +141,7 @@ impl Rig {
             .expect("no panic")
             .expect("no error");
         assert!(!self.socket.exists(), "the socket file is gone");
+        assert!(!self.admin.exists(), "so is the other");
     }
 }
 
@@ -182,6 +200,28 @@ async fn a_transaction_holds_up_the_shutdown_and_its_client_is_answered() {
     assert!(echoes(&mut client).await, "the answer is written");
     drop(client);
     rig.ended().await;
+}
+
+#[tokio::test]
+async fn who_watches_is_answered_during_recovery_and_while_we_drain() {
+    let gates = Gates {
+        recovery: Semaphore::new(0),
+        transaction: Semaphore::new(0),
+    };
+    let rig = Rig::start(gates).await;
+    let mut early = Rig::connect_to(&rig.admin).await;
+    assert!(echoes(&mut early).await, "during recovery");
+    UnixStream::connect(&rig.socket).await.expect_err("refused");
+    rig.gates.recovery.add_permits(1);
+    assert!(echoes(&mut rig.connect().await).await);
+    rig.shutdown.cancel();
+    gone(&rig.socket).await;
+    let mut late = Rig::connect_to(&rig.admin).await;
+    assert!(echoes(&mut late).await, "while we drain");
+    assert!(echoes(&mut early).await, "and on an open connection");
+    rig.gates.transaction.add_permits(1);
+    rig.ended().await;
+    assert_eq!(soon(late.read(&mut [0])).await.expect("closed"), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,6 @@ use super::{
     look::{existing, observe},
     marker::{self, Marker},
     outcome::{Cause, Failure, Step},
-    stand_in,
 };
 use crate::{
     engine::{Container, Engine, EngineError, Status},
@@ -43,7 +42,7 @@ pub(super) async fn admit(engine: &dyn Engine, id: &str) -> Result<Vec<Container
     admit_member(engine, &leader).await?;
     let companions = companions::find(engine, &leader).await.map_err(failed)?;
     if let Some(companion) = companions.first()
-        && stand_in::is_auto_removed(&leader)
+        && leader.is_auto_removed()
     {
         return Err(conflict(format!(
             "{} was started with --rm, and {} depends on it, which could not be brought back with it",
@@ -94,7 +93,7 @@ pub(super) async fn admit_again(
 /// The engine starts nothing that depends on a container that does not run, and deletes one of `--rm`
 /// when it is stopped.
 fn can_follow(companion: &Container, leader: &Container) -> Result<(), Failure> {
-    if stand_in::is_auto_removed(companion) {
+    if companion.is_auto_removed() {
         return Err(conflict(
             "it was started with --rm: the engine deletes it when it stops, so it could not be \
              brought back"
@@ -122,7 +121,7 @@ async fn admit_member(engine: &dyn Engine, container: &Container) -> Result<(), 
         container.status,
         Status::Exited | Status::Removing | Status::Dead
     );
-    if stand_in::is_auto_removed(container) && is_over {
+    if container.is_auto_removed() && is_over {
         return Err(conflict(format!(
             "{name} was started with --rm and has ended: the engine is deleting it"
         )));

@@ -68,7 +68,7 @@ impl fmt::Display for Action {
 
 impl Event {
     /// What is to be told of a transaction that came to rest, of its leader; nothing where the hands
-    /// came off.
+    /// came off before the commit.
     pub(super) fn of(marker: &Marker, settled: &Settled) -> Option<Self> {
         let Seen {
             original,
@@ -76,7 +76,7 @@ impl Event {
         } = &settled.leader;
         let replacement = replacement.as_ref();
         match settled.rest {
-            Rest::Committed => Some(Self {
+            Rest::Committed | Rest::HandsOff(_) if settled.is_committed => Some(Self {
                 old_id: marker.original.id.clone(),
                 old_image: marker.original.image.clone(),
                 ..Self::about(Action::Upgrade, marker, replacement?)
@@ -86,7 +86,7 @@ impl Event {
                 old_image: replacement.map_or_else(String::new, |failed| failed.image.clone()),
                 ..Self::about(Action::Rollback, marker, original.as_ref()?)
             }),
-            Rest::HandsOff(_) => None,
+            Rest::Committed | Rest::HandsOff(_) => None,
         }
     }
 

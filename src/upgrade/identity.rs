@@ -7,7 +7,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound::{Included, Unbounded},
-    slice,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicUsize, Ordering},
@@ -23,8 +22,8 @@ use tracing::debug;
 
 use super::{
     Upgrades,
-    decide::{Next, Observed, Pair, Rest, Sight, Verdict, decide},
-    look::{self, existing, text},
+    journal::{Journal, Marked},
+    look::{existing, text},
     marker::Marker,
 };
 use crate::engine::{Container, Engine, EngineError};
@@ -92,14 +91,12 @@ impl Identities {
 
     /// Of the containers that bear a marker, those stand for what it tells of whose original is gone:
     /// it is not among all those that there are.
-    pub(super) fn learn(&self, labelled: &[Container], summaries: &[Value]) {
+    pub(super) fn learn(&self, journal: &Journal, summaries: &[Value]) {
         let present = ids(summaries);
-        for container in labelled {
-            if let Some(marker) = Marker::of(container)
-                && !present.contains(marker.original.id.as_str())
-                && is_committed(&marker, container)
-            {
-                self.note(&marker, &container.id);
+        for one in &journal.marked {
+            let Marked { marker, container } = one;
+            if !present.contains(marker.original.id.as_str()) && one.is_committed() {
+                self.note(marker, &container.id);
             }
         }
     }
@@ -181,10 +178,10 @@ impl Identities {
     async fn refresh(&self, engine: &dyn Engine) -> Result<(), EngineError> {
         // Nothing is forgotten that is learned meanwhile.
         let before: BTreeSet<_> = self.read().values().cloned().collect();
-        let labelled = look::labelled(engine).await?;
+        let journal = Journal::read(engine).await?;
         // Afterwards: an original that is seen with its replacement may be deleted before this.
         let summaries = engine.list_containers().await?;
-        self.learn(&labelled.containers, &summaries);
+        self.learn(&journal, &summaries);
         let present = ids(&summaries);
         self.change(|table| {
             table.retain(|_, current| !before.contains(current) || present.contains(&**current));
@@ -241,20 +238,6 @@ fn ids(summaries: &[Value]) -> BTreeSet<&str> {
         .iter()
         .map(|summary| text(summary, "/Id"))
         .collect()
-}
-
-/// Whether a container whose original is gone has taken its place.
-pub(super) fn is_committed(marker: &Marker, container: &Container) -> bool {
-    let observed = Observed {
-        members: vec![Pair {
-            original: None,
-            replacement: Some(Sight::from(container)),
-            stand_in: None,
-        }],
-        verdict: Verdict::Pending,
-        ended_again: false,
-    };
-    decide(slice::from_ref(marker), &observed) == Next::Rest(Rest::Committed)
 }
 
 impl Upgrades {

@@ -1,7 +1,7 @@
 //! One transaction at a time for each container, and nobody else at its members meanwhile.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, PoisonError, RwLock,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -20,8 +20,20 @@ const SHORTEST_PREFIX: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     by_key: DashMap<String, Arc<Running>>,
-    /// How many locks there are: to look into the map for every request that is relayed would cost.
+    /// What helpers are at, whose locks are in other processes.
+    guards: RwLock<Vec<Guard>>,
+    /// How many locks and guards there are: to look into the map for every request that is relayed would cost.
     held: AtomicUsize,
+}
+
+/// A transaction that a helper carries out.
+#[derive(Debug)]
+pub(super) struct Guard {
+    pub underway: Underway,
+    /// The IDs and names of its members' containers.
+    pub keys: Vec<String>,
+    /// The names and IDs of their networks.
+    pub networks: Vec<String>,
 }
 
 /// The right to work on a container, given back when it is dropped.
@@ -66,14 +78,32 @@ impl Locks {
 
     /// The transaction that works on the container of this name, ID, or beginning of an ID.
     pub fn find(&self, reference: &str) -> Option<Arc<Running>> {
-        let running = self.of(reference);
-        if running.is_some() || reference.len() < SHORTEST_PREFIX {
-            return running;
-        }
-        let is_meant = |key: &str| is_id(key) && key.starts_with(reference);
-        let mut all = self.by_key.iter();
-        let found = all.find(|entry| is_meant(entry.key()))?;
-        Some(Arc::clone(found.value()))
+        self.of(reference).or_else(|| {
+            let mut all = self.by_key.iter();
+            let found = all.find(|entry| is_meant(reference, entry.key()))?;
+            Some(Arc::clone(found.value()))
+        })
+    }
+
+    /// Guards these, and no others any more.
+    pub fn guard(&self, guards: Vec<Guard>) {
+        let mut all = self.guards.write().unwrap_or_else(PoisonError::into_inner);
+        self.held.fetch_add(guards.len(), Ordering::Relaxed);
+        self.held.fetch_sub(all.len(), Ordering::Relaxed);
+        *all = guards;
+    }
+
+    /// Whether a helper is at work, as far as was seen last.
+    pub fn has_guards(&self) -> bool {
+        let all = self.guards.read().unwrap_or_else(PoisonError::into_inner);
+        !all.is_empty()
+    }
+
+    /// What a helper is at of which this is true.
+    fn guarded(&self, is_it: impl Fn(&Guard) -> bool) -> Option<Underway> {
+        let all = self.guards.read().unwrap_or_else(PoisonError::into_inner);
+        let found = all.iter().find(|guard| is_it(guard))?;
+        Some(found.underway.clone())
     }
 
     /// Whether this process works on the transaction of this ID.
@@ -95,6 +125,12 @@ fn conflict(reference: &str, holder: &Running) -> Failure {
     let transaction = &holder.transaction;
     let message = format!("an upgrade of {reference} is under way (transaction {transaction})");
     Failure::untouched(Cause::Conflict, Step::Lock, message)
+}
+
+/// Whether a reference means what has this name or ID, which it may be the beginning of.
+fn is_meant(reference: &str, key: &str) -> bool {
+    let is_prefix = reference.len() >= SHORTEST_PREFIX && is_id(key);
+    key == reference || is_prefix && key.starts_with(reference)
 }
 
 fn is_id(key: &str) -> bool {
@@ -170,12 +206,17 @@ impl Underway {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Isolation {
     /// As while an upgrade of this container is under way, for ever.
     pub(crate) fn around(container: &str) -> Self {
         let isolation = Self::default();
-        let running = Running::new("one", container, super::Direction::Forward);
+        let running = Running::new(
+            "one",
+            container,
+            super::Direction::Forward,
+            &super::metrics::Metrics::default(),
+        );
         let lock = isolation.0.lock(container, running).expect("it is free");
         lock.running.isolate(vec!["app".to_owned()]);
         std::mem::forget(lock);
@@ -194,36 +235,42 @@ impl Isolation {
     /// a member of. The names that its steps give are its, too.
     #[must_use]
     pub fn of_container(&self, reference: &str) -> Option<Underway> {
-        let running = self.0.find(reference)?;
-        let stage = running.stage();
-        stage.isolates.then(|| Underway::of(&running, stage))
+        let of_this = self.0.find(reference).and_then(|running| {
+            let stage = running.stage();
+            stage.isolates.then(|| Underway::of(&running, stage))
+        });
+        let is_member = |guard: &Guard| guard.keys.iter().any(|key| is_meant(reference, key));
+        of_this.or_else(|| self.0.guarded(is_member))
     }
 
     /// An upgrade whose members are attached to the network of this name, ID or beginning of an ID:
     /// while none of them runs, the engine would remove it.
     #[must_use]
     pub fn of_network(&self, reference: &str) -> Option<Underway> {
-        let is_meant = |network: &String| {
-            let is_prefix = reference.len() >= SHORTEST_PREFIX && is_id(network);
-            network == reference || is_prefix && network.starts_with(reference)
-        };
-        self.0
-            .any(|stage| stage.isolates && stage.networks.iter().any(is_meant))
+        let is_among = |all: &[String]| all.iter().any(|network| is_meant(reference, network));
+        let of_this = self
+            .0
+            .any(|stage| stage.isolates && is_among(&stage.networks));
+        of_this.or_else(|| self.0.guarded(|guard| is_among(&guard.networks)))
     }
 
     /// Any upgrade whose parked original a prune would delete.
     #[must_use]
     pub fn of_any(&self) -> Option<Underway> {
-        self.0.any(|stage| stage.isolates)
+        let of_this = self.0.any(|stage| stage.isolates);
+        of_this.or_else(|| self.0.guarded(|_| true))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::running::Direction, *};
+    use super::{
+        super::{metrics::Metrics, running::Direction},
+        *,
+    };
 
     fn running(transaction: &str) -> Running {
-        Running::new(transaction, "web", Direction::Forward)
+        Running::new(transaction, "web", Direction::Forward, &Metrics::default())
     }
 
     #[test]
@@ -241,6 +288,34 @@ mod tests {
         assert!(locks.refuse("id").is_err());
         drop(lock);
         assert!(locks.refuse("id").is_ok() && locks.lock("web", running("two")).is_ok());
+    }
+
+    #[test]
+    fn what_a_helper_is_at_is_guarded_as_long_as_it_is_seen() {
+        let isolation = Isolation::default();
+        let id = "db01".repeat(16);
+        let underway = Underway {
+            transaction: "one".to_owned(),
+            name: "web".to_owned(),
+            step: Step::Verify,
+        };
+        isolation.0.guard(vec![Guard {
+            underway: underway.clone(),
+            keys: vec![id.clone(), "web".to_owned()],
+            networks: vec!["app".to_owned()],
+        }]);
+        let underway = Some(underway);
+        assert!(!isolation.is_idle());
+        for member in [id.as_str(), "db01", "web"] {
+            assert_eq!(isolation.of_container(member), underway, "{member}");
+        }
+        assert_eq!(isolation.of_network("app"), underway);
+        assert_eq!(isolation.of_any(), underway);
+        assert_eq!(isolation.of_container("we"), None);
+        // It is nobody's lock: here, nothing is under way.
+        assert!(isolation.0.find("web").is_none());
+        isolation.0.guard(Vec::new());
+        assert!(isolation.is_idle() && isolation.of_any().is_none());
     }
 
     #[test]

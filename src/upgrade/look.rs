@@ -3,10 +3,7 @@
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
-use crate::{
-    engine::{Container, Engine, EngineError},
-    plan::MARKER_LABEL,
-};
+use crate::engine::{Container, Engine, EngineError};
 
 /// How many containers are inspected at a time.
 pub(super) const PARALLEL: usize = 8;
@@ -34,11 +31,6 @@ pub(super) struct Labelled {
     pub containers: Vec<Container>,
     /// The IDs of those that the engine did not show, and may later, with what it said.
     pub unseen: Vec<(String, EngineError)>,
-}
-
-/// The containers that bear a marker.
-pub(super) async fn labelled(engine: &dyn Engine) -> Result<Labelled, EngineError> {
-    bearing(engine, MARKER_LABEL).await
 }
 
 /// The containers that bear a label. One that vanishes meanwhile is left out; one that the engine

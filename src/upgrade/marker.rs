@@ -5,6 +5,7 @@
 mod generations;
 mod making;
 mod names;
+mod specifications;
 
 use std::{
     net::IpAddr,
@@ -18,14 +19,18 @@ use crate::{
     engine::{Container, RestartPolicy, Status},
     plan::MARKER_LABEL,
 };
-pub use generations::Generation;
+pub use generations::{Generation, Lineage};
 pub use names::{final_name, helper_name, is_ours, is_parked, names};
+pub use specifications::Specifications;
 
 /// The label of placeholders, whose value is the marker of their transaction, and of their image, whose
 /// value is its ID.
 pub const PLACEHOLDER_LABEL: &str = "io.refit.placeholder";
 
-/// How long a lost stop is waited for at most: recovery comes before listening.
+/// How long a stop that is to wait without end is granted.
+const ENDLESS_STOP: Duration = Duration::from_secs(60 * 60);
+
+/// The longest stop of a replacement that is taken back: the original is down meanwhile.
 const LONGEST_STOP: Duration = Duration::from_secs(5 * 60);
 
 /// What the label says.
@@ -61,9 +66,16 @@ pub struct Marker {
     /// has begun, and disarmed it. Earlier markers do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,
+    /// When the original was replaced, in seconds since 1970: when it was decided, shortly before.
+    /// Earlier markers do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_at: Option<u64>,
     /// The containers that bore the name before the original, the latest first.
     #[serde(default)]
     pub generations: Vec<Generation>,
+    /// What the original was made of, and then the generations. Earlier markers do not say.
+    #[serde(default, skip_serializing_if = "Specifications::is_empty")]
+    pub specifications: Specifications,
     /// The IDs of those before, the latest first. They stay valid, though nobody asks any more which
     /// image they had. Earlier markers do not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -165,6 +177,7 @@ impl Marker {
             restart_policy: Some(companion.original.restart_policy.clone()),
             pinned: Vec::new(),
             generations: Vec::new(),
+            specifications: Specifications::default(),
             older: Vec::new(),
             role: None,
             companions: Vec::new(),
@@ -225,6 +238,7 @@ impl Marker {
     pub fn to_placeholder_label(&self) -> String {
         let short = Self {
             generations: Vec::new(),
+            specifications: Specifications::default(),
             older: Vec::new(),
             companions: Vec::new(),
             ..self.clone()
@@ -236,8 +250,12 @@ impl Marker {
     /// goes on with it when its client is gone.
     #[must_use]
     pub fn stop_horizon(&self) -> Duration {
-        let timeout = u64::try_from(self.stop_timeout).map_or(LONGEST_STOP, Duration::from_secs);
-        timeout.min(LONGEST_STOP) + Duration::from_secs(2)
+        self.longest_stop() + Duration::from_secs(2)
+    }
+
+    /// How long the original may take to stop; an hour, where that is to be waited for without end.
+    pub(super) fn longest_stop(&self) -> Duration {
+        u64::try_from(self.stop_timeout).map_or(ENDLESS_STOP, Duration::from_secs)
     }
 
     /// How long a replacement may take to stop when it is taken back, in seconds: as long as the

@@ -7,10 +7,11 @@ use super::{
     companions::{self, Replaced},
     marker::{DynamicAddress, Marker, Role, RunState},
     outcome::Request,
+    planning::Planned,
     stand_in::StandIn,
 };
 use crate::{
-    engine::{Container, Output},
+    engine::{Container, Output, Status},
     plan::{self, MARKER_LABEL, Plan},
 };
 
@@ -34,13 +35,6 @@ pub(super) struct Member {
     pub output: Option<Output>,
 }
 
-/// The plan of a container.
-pub(super) struct Planned {
-    pub original: Container,
-    pub plan: Plan,
-    pub image_id: String,
-}
-
 /// The members of a transaction: the leader, which `leader` plans, with its stand-in, and its
 /// companions.
 pub(super) fn members(
@@ -53,7 +47,7 @@ pub(super) fn members(
     let mut marker = Marker::new(transaction, &leader.original, request, &leader.plan);
     marker.role = stand_in.as_ref().map(|_| Role::Replacement);
     let mut stand_in = stand_in.map(StandIn::from);
-    let wanted = wanted(&leader.original.document, &request.patch);
+    let wanted = wanted(&leader.original.document, &leader.plan.asked);
     let markers: Vec<Marker> = companions
         .iter()
         .map(|planned| marker.of_companion(&planned.original, request, &planned.plan))
@@ -80,6 +74,11 @@ pub(super) fn members(
 }
 
 impl Member {
+    /// Whether the original's process ran. One that was between two restarts may do as it likes.
+    pub fn ran(&self) -> bool {
+        self.original.status.is_active() && self.original.status != Status::Restarting
+    }
+
     /// The body that the replacement is created with, once those of `others` that it depends on are
     /// replaced.
     pub fn create_body(&self, others: &[Self]) -> Value {

@@ -7,7 +7,8 @@
 //! | module | job |
 //! |---|---|
 //! | `transaction`, `create` | forward: the steps, and what becomes of a failure |
-//! | `admission`, `companions`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
+//! | `admission`, `companions`, `target`, `image`, `planning`, `clash` | everything that is refused before the original is touched |
+//! | `back` | what a container goes back to, the generation before |
 //! | `members` | the containers of one transaction |
 //! | `stand_in` | what an original of `--rm` is brought back from |
 //! | `addresses` | the replacement answers on the original's |
@@ -17,13 +18,15 @@
 //! | `helper`, `own` | the container that Refit itself runs in |
 //! | `identity` | which container the ID of an earlier generation means |
 //! | `running`, `locks`, `status` | what others see of a transaction under way, and are kept from |
-//! | [`marker`] | the journal |
+//! | [`marker`], `journal` | what is written on the containers, and all that is read from them |
 //! | `outcome`, `answer`, `reach` | what the caller is told |
 //! | `events` | what those are told who follow the engine's events |
+//! | `metrics` | what is counted of all this |
 
 mod addresses;
 mod admission;
 mod answer;
+mod back;
 mod clash;
 mod companions;
 mod create;
@@ -33,10 +36,12 @@ mod fault;
 mod helper;
 mod identity;
 mod image;
+mod journal;
 mod locks;
 mod look;
 pub mod marker;
 mod members;
+mod metrics;
 mod outcome;
 mod own;
 pub mod owner;
@@ -48,6 +53,7 @@ mod running;
 mod setback;
 mod stand_in;
 mod status;
+mod target;
 mod transaction;
 mod verify;
 mod words;
@@ -55,25 +61,33 @@ mod words;
 use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::{
+    sync::{OnceCell, mpsc, oneshot},
+    time::Instant,
+};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use self::{
-    addresses::Windows, locks::Lock, running::Running, status::Failures, transaction::Transaction,
+    addresses::Windows,
+    locks::Lock,
+    running::Running,
+    status::Failures,
+    transaction::{Transaction, Worker},
 };
 use crate::engine::{Container, Engine};
 pub use events::{Action, Event, Events, Listener};
 pub use helper::{Line, OwnContainer, Program};
 pub use identity::Identities;
 pub use locks::{Isolation, Underway};
+pub use metrics::Metrics;
 pub use outcome::{
     Cause, Ending, Failure, HandedOver, Incarnation, Outcome, Preview, Progress, Pull, Recreated,
     Request, Rollback, Step,
 };
 pub use recover::{Recovered, Recovery};
 pub use running::Direction;
-pub use status::{Ended, Report};
+pub use status::{Ended, Former, Report};
 
 /// How soon what could not be finished is tried again; each further time, twice as late.
 const MEND_PAUSE: Duration = Duration::from_millis(500);
@@ -104,10 +118,14 @@ struct Shared {
     windows: Windows,
     /// The running transactions: a server that ends waits for them.
     transactions: TaskTracker,
-    /// Whether what an earlier process left unfinished was looked after.
-    recovered: Mutex<bool>,
+    /// There when what an earlier process left unfinished was looked after.
+    recovered: OnceCell<()>,
     /// What was said last of each container that was found unfinished.
     told: DashMap<String, Recovered>,
+    /// Until when a stop may be under way in the engine that an unfinished transaction had asked for.
+    lost_stops: DashMap<String, Instant>,
+    /// What is counted.
+    metrics: Metrics,
 }
 
 /// An upgrade under way. Dropping it cancels nothing.
@@ -139,8 +157,10 @@ impl Upgrades {
                 events: Events::default(),
                 windows: Windows::default(),
                 transactions: TaskTracker::new(),
-                recovered: Mutex::new(false),
+                recovered: OnceCell::new(),
                 told: DashMap::new(),
+                lost_stops: DashMap::new(),
+                metrics: Metrics::default(),
             }),
         }
     }
@@ -155,7 +175,9 @@ impl Upgrades {
         self.shared.transactions.spawn(async move {
             // Nobody may be listening any more; the upgrade goes on.
             let progress = move |event| drop(tell.send(event));
+            let counted = shared.metrics.begin();
             let result = shared.upgrade(&reference, &request, &progress).await;
+            counted.conclude(&result);
             drop(end.send(result));
         });
         Run { progress, outcome }
@@ -171,6 +193,19 @@ impl Upgrades {
     #[must_use]
     pub fn events(&self) -> Events {
         self.shared.events.clone()
+    }
+
+    /// What is counted, as it happens.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Whether everything was looked after that was unfinished when this process began. What could not
+    /// be brought to an end then is tried again, and stands in the way of nothing else.
+    #[must_use]
+    pub fn is_recovered(&self) -> bool {
+        self.shared.recovered.initialized()
     }
 
     /// Completes when no transaction runs. None begins meanwhile, if the caller has stopped
@@ -192,9 +227,12 @@ impl Shared {
             let message = "Refit is shutting down: nothing was touched";
             return Err(Failure::untouched(Cause::Unreachable, Step::Lock, message));
         }
-        let is_finished = self.recover_first().await;
-        if !is_finished.map_err(|error| Failure::of_engine(Step::Lock, &error))? {
-            self.mend();
+        // Nothing is to be touched by a dry run.
+        if !request.dry_run {
+            let is_finished = self.recover_first().await;
+            if !is_finished.map_err(|error| Failure::of_engine(Step::Lock, &error))? {
+                self.mend();
+            }
         }
         // Between park and rename, no container has the name.
         let locks = &self.isolation.0;
@@ -202,9 +240,16 @@ impl Shared {
         let Container { id, name, .. } =
             admission::resolve(self.engine.as_ref(), &self.identities, reference).await?;
         let transaction = Uuid::new_v4().to_string();
-        let running = Running::new(&transaction, &name, Direction::Forward);
-        let lock = locks.lock(&id, running)?;
-        let result = self.run(&lock, &id, request, progress).await;
+        let running = Running::new(&transaction, &name, Direction::Forward, &self.metrics);
+        let key = if request.dry_run {
+            // It is refused beside an upgrade, and is itself in nobody's way.
+            locks.refuse(&id)?;
+            &transaction
+        } else {
+            &id
+        };
+        let lock = locks.lock(key, running)?;
+        let result = self.run(&lock, &id, request, progress, Worker::Refit).await;
         let is_underway = match &result {
             Ok(Ending::HandedOver(_)) => true,
             Ok(_) => false,
@@ -225,6 +270,7 @@ impl Shared {
         id: &str,
         request: &Request,
         progress: &(dyn Fn(Progress) + Send + Sync),
+        worker: Worker,
     ) -> Result<Ending, Failure> {
         let transaction = Transaction {
             engine: self.engine.as_ref(),
@@ -235,6 +281,7 @@ impl Shared {
             progress,
             events: &self.events,
             own_container: &self.own_container,
+            worker,
         };
         let result = transaction.run(id).await;
         if !request.dry_run {

@@ -26,6 +26,8 @@ pub struct Request {
     pub stop: StopOptions,
     /// Upgrade although nothing differs.
     pub force: bool,
+    /// Go back to the generation before, whose specification takes the place of the patch.
+    pub go_back: bool,
     /// Only say what an upgrade would do: nothing is touched, and nothing pulled unless
     /// [`Request::pull`] is [`Pull::Always`].
     pub dry_run: bool,
@@ -50,6 +52,7 @@ impl Default for Request {
             renew_volumes: false,
             stop: StopOptions::default(),
             force: false,
+            go_back: false,
             dry_run: false,
             registry_auth: None,
             monitor: Self::DEFAULT_MONITOR,
@@ -109,6 +112,24 @@ pub enum Step {
     Verify,
     /// Delete the parked original.
     Commit,
+}
+
+impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::Commit as usize + 1] = [
+        Self::Pull,
+        Self::Plan,
+        Self::Lock,
+        Self::Create,
+        Self::Hold,
+        Self::Disarm,
+        Self::Stop,
+        Self::Park,
+        Self::Rename,
+        Self::Start,
+        Self::Verify,
+        Self::Commit,
+    ];
 }
 
 impl fmt::Display for Step {

@@ -6,12 +6,11 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{
+    back::Earlier,
     clash::{Clash, clash},
     look::{observe, text},
     marker::RunState,
-    members::Planned,
     outcome::{Cause, Failure, Request, Step},
-    stand_in,
 };
 use crate::{
     engine::{Container, Engine, EngineError},
@@ -26,6 +25,15 @@ pub(super) struct Images<'a> {
     pub new: &'a Value,
     /// What the new one is called.
     pub reference: &'a str,
+    /// What the container goes back to, if it does.
+    pub earlier: Option<&'a Earlier>,
+}
+
+/// The plan of a container.
+pub(super) struct Planned {
+    pub original: Container,
+    pub plan: Plan,
+    pub image_id: String,
 }
 
 /// Plans.
@@ -46,7 +54,7 @@ pub(super) async fn plan(
     } else {
         Vec::new()
     };
-    let plan = plan::compute(&plan::Inputs {
+    let inputs = plan::Inputs {
         api: engine.api_version().await.map_err(refused)?,
         container: &original.document,
         old_image: images.old,
@@ -54,8 +62,12 @@ pub(super) async fn plan(
         reference: images.reference,
         patch: &request.patch,
         renewed: &renewed,
-    })
-    .map_err(|refusal| {
+    };
+    let planned = match images.earlier {
+        Some(earlier) => plan::go_back(&inputs, &earlier.specification),
+        None => plan::compute(&inputs),
+    };
+    let plan = planned.map_err(|refusal| {
         let cause = match refusal {
             plan::Refusal::Patch(_) => Cause::BadRequest,
             plan::Refusal::Malformed(_) => Cause::Failed,
@@ -63,7 +75,7 @@ pub(super) async fn plan(
         Failure::untouched(cause, Step::Plan, refusal.to_string())
     })?;
     let is_auto_removed = plan.create.pointer("/HostConfig/AutoRemove") == Some(&Value::Bool(true));
-    if is_auto_removed && !stand_in::is_auto_removed(original) {
+    if is_auto_removed && !original.is_auto_removed() {
         return Err(Failure::untouched(
             Cause::BadRequest,
             Step::Plan,
@@ -71,11 +83,14 @@ pub(super) async fn plan(
              what is needed to go back",
         ));
     }
+    if let Some(earlier) = images.earlier {
+        earlier.check(engine, &plan).await?;
+    }
     for network in &plan.networks {
         engine.inspect_network(network).await.map_err(refused)?;
     }
     if request.is_due(&plan) && RunState::of(original.status) != RunState::Stopped {
-        can_start(engine, request, &plan.create["HostConfig"], &others).await?;
+        can_start(engine, &plan, &others).await?;
     }
     Ok(plan)
 }
@@ -115,6 +130,7 @@ pub(super) async fn plan_again(
         } else {
             &image_id
         },
+        earlier: None,
     };
     let mut plan = plan(engine, &Request::default(), &container, &images).await?;
     if !is_named_so {
@@ -147,13 +163,9 @@ fn own_anonymous_volumes(original: &Value, others: &[Value]) -> Vec<String> {
 }
 
 /// Sees that the host ports are free, and that the containers are there whose namespaces are joined.
-async fn can_start(
-    engine: &dyn Engine,
-    request: &Request,
-    host_config: &Value,
-    others: &[Value],
-) -> Result<(), Failure> {
-    if let Some(Clash { port, holder }) = clash(host_config, &request.patch, others) {
+async fn can_start(engine: &dyn Engine, plan: &Plan, others: &[Value]) -> Result<(), Failure> {
+    let host_config = &plan.create["HostConfig"];
+    if let Some(Clash { port, holder }) = clash(host_config, &plan.asked, others) {
         let (cause, message) = match holder {
             Some(holder) => (
                 Cause::Conflict,

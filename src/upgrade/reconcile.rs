@@ -1,19 +1,24 @@
 //! Observe, decide, repair, until it rests.
 
+mod observe;
+mod repair;
+
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{
-    addresses,
-    decide::{Next, Observed, Pair, Repair, Rest, Sight, Verdict, decide},
+    decide::{Next, Observed, Pair, Repair, Rest, Sight, Verdict, decide, has_taken_over},
     identity::{Identities, Succession},
     look::existing,
-    marker::{Marker, Role, RunState},
-    stand_in, verify, words,
+    marker::{Marker, RunState},
+    verify, words,
 };
-use crate::engine::{Container, Engine, EngineError, RestartPolicy, StopOptions};
+use crate::{
+    engine::{Container, Engine, EngineError},
+    plan::Plan,
+};
 
 /// How often one repair may be tried on one state of things. More than once, because an answer
 /// can be lost; not for ever, because an engine can be broken.
@@ -34,6 +39,8 @@ const REPAIRS: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Settled {
     pub rest: Rest,
+    /// Whether the leader's upgrade is committed, also where the hands came off a companion.
+    pub is_committed: bool,
     /// Whether anything was done to the original, or could have been.
     pub touched: bool,
     /// The leader's containers.
@@ -52,7 +59,19 @@ pub(super) struct Seen {
 #[error("{doing}: {error}")]
 pub(super) struct Stuck {
     doing: String,
-    error: EngineError,
+    error: String,
+    /// Whether the leader's upgrade is committed all the same.
+    pub is_committed: bool,
+}
+
+impl Stuck {
+    fn at(doing: impl Into<String>, error: &impl ToString) -> Self {
+        Self {
+            doing: doing.into(),
+            error: error.to_string(),
+            is_committed: false,
+        }
+    }
 }
 
 /// One transaction's containers, with what is known of them.
@@ -68,11 +87,22 @@ pub(super) struct Reconciler<'a> {
     /// The leader's stand-in, and what the leader was created again as, where the IDs are known.
     stand_in: Option<String>,
     revival: Option<String>,
-    /// How often that could not be started; [`TRIES`] once it was.
+    /// The leader's original, to be created again, where it was planned before.
+    again: Option<Plan>,
+    /// How often the revival could not be started; [`TRIES`] once it was.
     starts: u32,
+    /// What was seen last.
+    observed: Option<Observed>,
+    /// The replacements that stand for their originals, once the commit has begun.
+    successions: Option<Vec<Option<Succession>>>,
+    /// Whether lower addresses are held for originals that are started: not where that may have been in
+    /// the way of one.
+    holds: bool,
     /// Until when a stop of an original may still be under way, whose client was lost. The
     /// original may look well until then.
     stop_until: Option<Instant>,
+    /// How long it is waited for here.
+    stop_patience: Duration,
     /// The leader's containers.
     leader: Seen,
 }
@@ -95,8 +125,13 @@ impl<'a> Reconciler<'a> {
             verdict,
             stand_in: None,
             revival: None,
+            again: None,
             starts: 0,
+            observed: None,
+            successions: None,
+            holds: true,
             stop_until: None,
+            stop_patience: Duration::MAX,
             leader: Seen::default(),
         }
     }
@@ -111,11 +146,17 @@ impl<'a> Reconciler<'a> {
         }
     }
 
-    /// Somebody may have asked for a stop of the originals and gone away: its end is awaited
-    /// before they count as brought back.
-    pub fn outlast_stop(&mut self) {
+    /// Until when a stop of the originals may be under way that nobody asks for any more from now on.
+    pub fn until_stopped(&self) -> Instant {
         let horizons = self.markers.iter().map(Marker::stop_horizon);
-        self.stop_until = horizons.max().map(|horizon| Instant::now() + horizon);
+        Instant::now() + horizons.max().unwrap_or_default()
+    }
+
+    /// Somebody may have asked for a stop of the originals and gone away: its end is awaited
+    /// before they count as brought back, until then, but here for no longer than `patience`.
+    pub fn outlast_stop(&mut self, until: Instant, patience: Duration) {
+        self.stop_until = Some(until);
+        self.stop_patience = patience;
     }
 
     /// What would be done next.
@@ -133,113 +174,164 @@ impl<'a> Reconciler<'a> {
     /// [`Stuck`] when a repair changed nothing, however often it was tried.
     pub async fn run(mut self) -> Result<Settled, Stuck> {
         let mut touched = false;
+        let ended = self.repair_all(&mut touched).await;
+        let is_committed = self.is_committed();
+        let rest = match ended {
+            Ok(rest) => rest,
+            Err(stuck) => {
+                self.end_successions();
+                return Err(Stuck {
+                    is_committed,
+                    ..stuck
+                });
+            }
+        };
+        if rest == Rest::Committed && self.successions.is_none() {
+            self.successions = Some(self.succeed_all());
+        }
+        self.end_successions();
+        if let Some(revival) = &self.revival
+            && rest == Rest::RolledBack
+        {
+            self.identities.note(&self.markers[0], revival);
+        }
+        Ok(Settled {
+            rest,
+            is_committed,
+            touched,
+            leader: self.leader,
+        })
+    }
+
+    /// Whether the leader's original is gone, and its replacement in its place.
+    fn is_committed(&self) -> bool {
+        let leader = self.observed.as_ref().and_then(|seen| seen.members.first());
+        leader.is_some_and(|seen| {
+            let replacement = seen.replacement.as_ref();
+            is_gone(seen) && replacement.is_some_and(|r| has_taken_over(&self.markers[0], r))
+        })
+    }
+
+    /// What stands for an original that is gone goes on doing so; the others do not.
+    fn end_successions(&mut self) {
+        let members = self.observed.iter().flat_map(|seen| &seen.members);
+        let successions = self.successions.take().into_iter().flatten();
+        for (seen, succession) in members.zip(successions) {
+            if let Some(succession) = succession
+                && is_gone(seen)
+            {
+                succession.stands();
+            }
+        }
+    }
+
+    /// Repairs until nothing is left to do, and tells whether an original was touched.
+    async fn repair_all(&mut self, touched: &mut bool) -> Result<Rest, Stuck> {
         let mut last: Option<(usize, Repair, Observed)> = None;
         let mut tries = 0;
-        let mut successions = None;
         for _ in 0..REPAIRS * self.markers.len() {
             let observed = self.observe().await?;
             let (at, repair) = match decide(&self.markers, &observed) {
-                Next::Rest(rest) => {
-                    let begun = successions.into_iter().flatten();
-                    if rest == Rest::Committed {
-                        begun.chain(self.succeed_all()).for_each(Succession::stands);
-                    } else {
-                        begun.for_each(drop);
-                    }
-                    if let Some(revival) = &self.revival
-                        && rest == Rest::RolledBack
-                    {
-                        self.identities.note(&self.markers[0], revival);
-                    }
-                    return Ok(Settled {
-                        rest,
-                        touched,
-                        leader: self.leader,
-                    });
-                }
+                Next::Rest(rest) => return Ok(rest),
                 Next::Verify => {
                     self.verdict = self.verify().await;
                     continue;
                 }
                 Next::Repair(at, repair) => (at, repair),
             };
-            if repair == Repair::Commit && successions.is_none() {
-                successions = Some(self.succeed_all());
+            if repair == Repair::Commit && self.successions.is_none() {
+                self.successions = Some(self.succeed_all());
                 sleep(GRACE).await;
                 continue;
             }
-            if self.must_outlast_stop(at, repair, &observed).await
+            if self.must_outlast_stop(at, repair, &observed).await?
                 || self.is_changed(at, repair, &observed).await
             {
                 continue;
             }
             let this = (at, repair, observed);
-            tries = if last.as_ref() == Some(&this) {
-                tries + 1
-            } else {
-                1
-            };
+            let is_again = last.as_ref() == Some(&this);
+            let name = self.markers[at].original.name.clone();
+            let doing = || format!("{repair:?} of {name}");
+            if is_again && tries >= TRIES {
+                // Of the last one, too, it was seen that it changed nothing.
+                return Err(Stuck::at(doing(), &self.why_in_vain(at, repair).await));
+            }
+            tries = if is_again { tries + 1 } else { 1 };
             if matches!(repair, Repair::StartOriginal | Repair::Revive) && at == 0 {
                 // Whatever stop there was has ended: it is the leader's that comes last.
                 self.stop_until = None;
             }
-            touched |= !matches!(
+            *touched |= !matches!(
                 repair,
                 Repair::RemoveReplacement | Repair::RemoveStandIn | Repair::RemoveOriginal
             );
-            let name = self.markers[at].original.name.clone();
-            let doing = || format!("{repair:?} of {name}");
             if let Err(error) = self.repair(at, repair).await {
                 let transaction = &self.markers[at].transaction;
                 info!(transaction, ?repair, %error, "repair failed");
                 let is_lost = !matches!(error, EngineError::Refused { .. });
                 if tries >= TRIES {
-                    return Err(Stuck {
-                        doing: doing(),
-                        error,
-                    });
+                    return Err(Stuck::at(doing(), &error));
                 }
                 if is_lost {
                     self.reconnect(&doing()).await?;
                 } else {
                     sleep(PACE * tries).await;
                 }
-            } else if tries >= TRIES {
-                let error = EngineError::unknown("the engine accepted it and nothing changed");
-                return Err(Stuck {
-                    doing: doing(),
-                    error,
-                });
             }
             last = Some(this);
         }
-        let error = EngineError::unknown("somebody keeps changing the containers");
-        Err(Stuck {
-            doing: "reconcile".to_owned(),
-            error,
-        })
+        Err(Stuck::at(
+            "reconcile",
+            &"somebody keeps changing the containers",
+        ))
+    }
+
+    /// Why a repair that the engine does not refuse changes nothing: an original may end as soon as it is
+    /// started, as one does that cannot read what its replacement has left in a volume.
+    async fn why_in_vain(&self, at: usize, repair: Repair) -> String {
+        let id = &self.markers[at].original.id;
+        if repair == Repair::StartOriginal
+            && let Ok(Some(original)) = existing(self.engine, id).await
+        {
+            let last_words = words::last_words(self.engine, id, None).await;
+            let exit = original.exit;
+            return format!("each time its process ended with {exit}{last_words}\n");
+        }
+        "the engine accepted it and nothing changed".to_owned()
     }
 
     /// The replacements begin to stand for their originals.
-    fn succeed_all(&self) -> Vec<Succession> {
+    fn succeed_all(&self) -> Vec<Option<Succession>> {
         let members = self.markers.iter().zip(&self.replacements);
-        let known = members.filter_map(|(marker, id)| Some((marker, id.as_deref()?)));
-        known
-            .map(|(marker, replacement)| self.identities.succeed(marker, replacement))
+        members
+            .map(|(marker, replacement)| {
+                let replacement = replacement.as_deref()?;
+                Some(self.identities.succeed(marker, replacement))
+            })
             .collect()
     }
 
     /// Waits out a stop of the running originals that may be under way, before the markers go, and before
     /// what depends on them is started; true where one has ended.
-    async fn must_outlast_stop(&mut self, at: usize, repair: Repair, observed: &Observed) -> bool {
+    ///
+    /// # Errors
+    /// [`Stuck`] where that takes longer than it is waited for here.
+    async fn must_outlast_stop(
+        &mut self,
+        at: usize,
+        repair: Repair,
+        observed: &Observed,
+    ) -> Result<bool, Stuck> {
         let is_last = matches!(repair, Repair::RemoveReplacement | Repair::RemoveStandIn);
         let depends = repair == Repair::StartOriginal && at > 0;
         if !is_last && !depends {
-            return false;
+            return Ok(false);
         }
         let Some(until) = self.stop_until.take() else {
-            return false;
+            return Ok(false);
         };
+        let begun = Instant::now();
         let runs = |sight: &Option<Sight>| sight.as_ref().is_some_and(|s| s.status.is_active());
         let members = self.markers.iter().zip(&observed.members);
         let running: Vec<&Marker> = members
@@ -249,42 +341,21 @@ impl<'a> Reconciler<'a> {
             .map(|(marker, _)| marker)
             .collect();
         while Instant::now() < until && !running.is_empty() {
+            if begun.elapsed() > self.stop_patience {
+                let error = EngineError::unknown("the engine may still be stopping an original");
+                return Err(Stuck::at("wait for the end of a stop", &error));
+            }
             for Marker { original, .. } in &running {
                 match existing(self.engine, &original.id).await {
                     Ok(Some(original)) if original.status.is_active() => {}
-                    Ok(_) => return true,
+                    Ok(_) => return Ok(true),
                     // What is not seen may still be stopping.
                     Err(_) => {}
                 }
             }
             sleep(PACE).await;
         }
-        false
-    }
-
-    /// Before one of a member's two containers is removed: whether the other is not what it was a moment
-    /// ago. It was looked at before further ones, and nothing would be left if somebody removed it in
-    /// between.
-    async fn is_changed(&self, at: usize, repair: Repair, observed: &Observed) -> bool {
-        let seen = &observed.members[at];
-        let (id, seen) = match repair {
-            // What the original would be created again from.
-            Repair::RemoveReplacement if seen.original.is_none() => {
-                (self.stand_in.as_deref(), &seen.stand_in)
-            }
-            Repair::RemoveReplacement | Repair::RemoveStandIn => {
-                (Some(self.original(at)), &seen.original)
-            }
-            // The leader's replacement is what was looked at last.
-            Repair::Commit if at > 0 => (self.replacements[at].as_deref(), &seen.replacement),
-            _ => return false,
-        };
-        let Some(id) = id else {
-            return false;
-        };
-        let other = existing(self.engine, id).await;
-        // What is not seen is observed anew.
-        other.map_or(true, |other| other.as_ref().map(Sight::from) != *seen)
+        Ok(false)
     }
 
     /// The ID of a member's original, or of what it was created again as.
@@ -296,68 +367,8 @@ impl<'a> Reconciler<'a> {
     async fn reconnect(&mut self, doing: &str) -> Result<(), Stuck> {
         // An engine that restarts deletes what is of `--rm`.
         self.starts = 0;
-        self.engine.await_reachable().await.map_err(|error| Stuck {
-            doing: doing.to_owned(),
-            error,
-        })
-    }
-
-    async fn observe(&mut self) -> Result<Observed, Stuck> {
-        let mut tries = 0;
-        loop {
-            match self.look().await {
-                Ok(observed) => return Ok(observed),
-                Err(error) if tries >= TRIES => {
-                    return Err(Stuck {
-                        doing: "observe".to_owned(),
-                        error,
-                    });
-                }
-                Err(_) => self.reconnect("observe").await?,
-            }
-            tries += 1;
-        }
-    }
-
-    async fn look(&mut self) -> Result<Observed, EngineError> {
-        let engine = self.engine;
-        let mut members = Vec::with_capacity(self.markers.len());
-        // The leader comes last: what is done because of it is done at once.
-        for (marker, replacement) in self.markers.iter().zip(&mut self.replacements).rev() {
-            let mut original = existing(engine, &marker.original.id).await?;
-            let mut stand_in = None;
-            if marker.role.is_some() {
-                let is_it = |found: &Container| marker.is_with(Role::StandIn, found);
-                stand_in = seek(engine, &mut self.stand_in, &marker.old_name(), is_it).await?;
-                if original.is_none() {
-                    let is_it = |found: &Container| marker.is_with(Role::Revival, found);
-                    let name = &marker.original.name;
-                    original = seek(engine, &mut self.revival, name, is_it).await?;
-                }
-            }
-            let is_it = |found: &Container| {
-                Marker::of(found).is_some_and(|found| found.transaction == marker.transaction)
-            };
-            let replacement = seek(engine, replacement, &marker.new_name(), is_it).await?;
-            let sight = |seen: &Option<Container>| seen.as_ref().map(Sight::from);
-            members.push(Pair {
-                original: sight(&original),
-                replacement: sight(&replacement),
-                stand_in: sight(&stand_in),
-            });
-            if marker.is_leader() {
-                self.leader.update(Seen {
-                    original,
-                    replacement,
-                });
-            }
-        }
-        members.reverse();
-        Ok(Observed {
-            members,
-            verdict: self.verdict,
-            ended_again: self.starts >= TRIES,
-        })
+        let reachable = self.engine.await_reachable().await;
+        reachable.map_err(|error| Stuck::at(doing, &error))
     }
 
     async fn verify(&self) -> Verdict {
@@ -382,102 +393,9 @@ impl<'a> Reconciler<'a> {
             }
         }
     }
-
-    async fn repair(&mut self, at: usize, repair: Repair) -> Result<(), EngineError> {
-        let (engine, marker) = (self.engine, &self.markers[at]);
-        let original = self.original(at);
-        let stand_in = self.stand_in.as_deref().filter(|_| at == 0);
-        let replacement = self.replacements[at].as_deref().unwrap_or_default();
-        info!(
-            transaction = marker.transaction,
-            name = marker.original.name,
-            ?repair,
-            "repair"
-        );
-        match repair {
-            Repair::DisarmReplacement => {
-                engine
-                    .update_restart_policy(replacement, &RestartPolicy::named("no"))
-                    .await
-            }
-            Repair::StopReplacement => {
-                let options = StopOptions {
-                    timeout: Some(marker.bounded_stop_timeout()),
-                    signal: None,
-                };
-                let seen = self.leader.replacement.as_ref().filter(|_| at == 0);
-                if seen.is_some_and(stand_in::is_auto_removed) {
-                    return stand_in::stop(engine, replacement, &options).await;
-                }
-                engine.stop(replacement, &options).await
-            }
-            // What somebody calls it since the last look, a moment ago, is overwritten. One more look
-            // would make that moment shorter, not go away, and costs a call while nothing runs; nor
-            // is there one before the forward steps' own renames.
-            Repair::UnnameReplacement => engine.rename(replacement, &marker.new_name()).await,
-            Repair::Unpark => engine.rename(original, &marker.original.name).await,
-            Repair::Rearm => {
-                engine
-                    .update_restart_policy(original, &marker.original.restart_policy)
-                    .await
-            }
-            // Its volumes are the stand-in's.
-            Repair::RemoveOriginal => stand_in::remove(engine, original, false).await,
-            Repair::Revive => {
-                let revived = stand_in::revive(engine, marker, stand_in.unwrap_or_default()).await;
-                // Where the answer was lost, it is found by its name.
-                self.revival = revived.as_ref().ok().cloned();
-                revived.map(drop)
-            }
-            Repair::StartOriginal => {
-                let wanted = &marker.original.addresses;
-                addresses::hold_again(engine, &self.markers[0], wanted).await;
-                let Some((revival, stand_in)) = self.revival.as_deref().zip(stand_in) else {
-                    return engine.start(original).await;
-                };
-                let started = stand_in::start_revival(engine, stand_in, revival).await;
-                match &started {
-                    Ok(()) => self.starts = TRIES,
-                    Err(_) => self.starts += 1,
-                }
-                started
-            }
-            Repair::PauseOriginal => engine.pause(original).await,
-            // With the fresh volumes that were made for it; those that it holds by name survive.
-            Repair::RemoveReplacement if marker.role.is_some() => {
-                stand_in::remove(engine, replacement, true).await
-            }
-            Repair::RemoveReplacement => engine.remove(replacement, true).await,
-            Repair::PauseReplacement => engine.pause(replacement).await,
-            // Never with its volumes: the replacement holds them by name.
-            Repair::Commit => engine.remove(stand_in.unwrap_or(original), false).await,
-            Repair::RemoveStandIn => engine.remove(stand_in.unwrap_or_default(), false).await,
-        }
-    }
 }
 
-impl Seen {
-    /// One more look. What is gone by now is known from earlier ones.
-    fn update(&mut self, seen: Self) {
-        self.original = seen.original.or(self.original.take());
-        self.replacement = seen.replacement.or(self.replacement.take());
-    }
-}
-
-/// The container of this ID; where that is not known, the one of this name, if it is the one that is
-/// sought, whose ID is noted then.
-async fn seek(
-    engine: &dyn Engine,
-    id: &mut Option<String>,
-    name: &str,
-    is_it: impl Fn(&Container) -> bool,
-) -> Result<Option<Container>, EngineError> {
-    let found = match &id {
-        Some(id) => existing(engine, id).await?,
-        None => existing(engine, name).await?.filter(is_it),
-    };
-    if let Some(found) = &found {
-        *id = Some(found.id.clone());
-    }
-    Ok(found)
+/// Whether a member's original is gone, and nothing stands in for it.
+fn is_gone(seen: &Pair) -> bool {
+    seen.original.is_none() && seen.stand_in.is_none()
 }

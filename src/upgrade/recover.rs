@@ -3,10 +3,9 @@
 //! A replacement that has the name and passes verification is committed; anything else rolls back.
 //! What a person changed, and what another process works on, is left alone.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use serde_json::Value;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -14,9 +13,10 @@ use super::{
     LONGEST_MEND_PAUSE, MEND_PAUSE, Shared, Upgrades,
     decide::{Next, Repair, Rest, Verdict},
     events::Event,
-    helper, identity,
-    look::{self, Labelled, existing, text},
-    marker::{Marker, Role, is_parked, names},
+    helper,
+    journal::{Journal, Marked},
+    look::{self, existing},
+    marker::{Marker, Role, names},
     owner::Liveness,
     reconcile::{Reconciler, Settled},
     running::{Direction, Running},
@@ -26,6 +26,9 @@ use crate::engine::{Container, Engine, EngineError, Status};
 /// How many unfinished transactions are recovered at a time. Most of the time of each is spent on
 /// watching a replacement.
 const PARALLEL: usize = 64;
+
+/// How long a recovery waits at a time for a stop that may be under way: it comes before listening.
+const STOP_PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// An unfinished transaction that was found, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,12 +130,12 @@ impl Upgrades {
 impl Shared {
     /// Recovers, if this process has not done so yet; whether nothing is left unfinished.
     pub(super) async fn recover_first(&self) -> Result<bool, EngineError> {
-        let mut recovered = self.recovered.lock().await;
-        if *recovered {
-            return Ok(true);
-        }
-        let is_finished = self.recover().await?;
-        *recovered = true;
+        let mut is_finished = true;
+        let recover = async || {
+            is_finished = self.recover().await?;
+            Ok(())
+        };
+        self.recovered.get_or_try_init(recover).await?;
         Ok(is_finished)
     }
 
@@ -143,7 +146,12 @@ impl Shared {
             let mut pause = MEND_PAUSE;
             loop {
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_MEND_PAUSE);
+                pause = if shared.isolation.0.has_guards() {
+                    // Nobody is to be kept from anything for longer than it lasts.
+                    MEND_PAUSE
+                } else {
+                    (pause * 2).min(LONGEST_MEND_PAUSE)
+                };
                 let is_finished = match shared.recover_first().await {
                     Ok(true) => shared.recover().await,
                     unfinished => unfinished,
@@ -162,6 +170,9 @@ impl Shared {
             self.tell(recovery);
         }
         let mut endings = recoveries.iter().map(|recovery| &recovery.ending);
+        let is_stuck = |ending: &&Recovered| matches!(ending, Recovered::Stuck(_));
+        let stuck = endings.clone().filter(is_stuck).count();
+        self.metrics.leave_unfinished(stuck);
         Ok(endings.all(Recovered::is_at_rest))
     }
 
@@ -177,12 +188,14 @@ impl Shared {
             | Recovered::RolledBack
             | Recovered::Cleared
             | Recovered::Would(_) => {
+                self.metrics.recovery(ending);
                 self.told.remove(name);
                 info!(transaction, name, %ending, "recovery");
             }
             ending if self.told.insert(name.clone(), ending.clone()).as_ref() == Some(ending) => {}
             Recovered::Left(_) => info!(transaction, name, %ending, "recovery"),
             Recovered::HandsOff(_) | Recovered::Stuck(_) => {
+                self.metrics.recovery(ending);
                 warn!(transaction, name, %ending, "recovery");
             }
         }
@@ -193,25 +206,30 @@ impl Shared {
         let engine = self.engine.as_ref();
         // Before the replacements: one is made before its original is parked.
         let summaries = engine.list_containers().await?;
-        let Labelled { containers, unseen } = look::labelled(engine).await?;
-        self.identities.learn(&containers, &summaries);
-        let mut orphans = orphans(&summaries, &containers);
-        orphans.retain(|name| unseen.is_empty() && self.isolation.0.find(name).is_none());
+        let journal = Journal::read(engine).await?;
+        self.identities.learn(&journal, &summaries);
+        let mut orphans = journal.orphans(&summaries);
+        orphans.retain(|name| journal.unseen.is_empty() && self.isolation.0.find(name).is_none());
+        // Most were finished long ago.
         let is_open = |at: &usize| {
-            let marker = Marker::of(&containers[*at]);
-            let is_unfinished = marker.is_some_and(|marker| self.failures.is_unfinished(&marker));
-            is_unfinished || !is_over(&containers[*at], &containers, &summaries)
+            let marked = &journal.marked[*at];
+            self.failures.is_unfinished(&marked.marker) || !journal.is_over(marked, &summaries)
         };
-        let open = (0..containers.len()).filter(is_open);
+        let open = (0..journal.marked.len()).filter(is_open);
         let recoveries: Vec<Option<Recovery>> = stream::iter(open)
             .map(async |at| {
-                self.recover_one(&containers[at], &containers, dry_run)
+                self.recover_one(&journal.marked[at], &journal, dry_run)
                     .await
             })
             .buffer_unordered(PARALLEL)
             .collect()
             .await;
-        let unseen = unseen.into_iter().map(|(id, error)| {
+        self.guard_helpers(&recoveries, &journal).await;
+        let unreadable = journal.unreadable.into_iter().map(|name| {
+            let why = "its marker cannot be read".to_owned();
+            Recovery::unmarked(name, Recovered::HandsOff(why))
+        });
+        let unseen = journal.unseen.into_iter().map(|(id, error)| {
             let why = format!("a container with a marker cannot be inspected: {error}");
             Recovery::unmarked(id, Recovered::Stuck(why))
         });
@@ -220,45 +238,37 @@ impl Shared {
             Recovery::unmarked(name, Recovered::HandsOff(why))
         });
         let recoveries = recoveries.into_iter().flatten();
-        let mut recoveries: Vec<Recovery> = recoveries.chain(unseen).chain(orphans).collect();
+        let others = unreadable.chain(unseen).chain(orphans);
+        let mut recoveries: Vec<Recovery> = recoveries.chain(others).collect();
         recoveries.extend(self.gather(&summaries, &recoveries, dry_run).await);
         recoveries.extend(self.sweep(&recoveries, dry_run).await);
         Ok(recoveries)
     }
 
-    /// Recovers the transaction of this container, of `all` that bear a marker; nothing where it was
-    /// finished long ago, or where another one tells of it: the stand-in, if there is one, else the
-    /// leader's replacement.
+    /// Recovers the transaction of this container; nothing where it was finished long ago, or where
+    /// another one tells of it: the stand-in, if there is one, else the leader's replacement.
     pub(super) async fn recover_one(
         &self,
-        container: &Container,
-        all: &[Container],
+        Marked { marker, container }: &Marked,
+        journal: &Journal,
         dry_run: bool,
     ) -> Option<Recovery> {
-        let Some(marker) = Marker::of(container) else {
-            let ending = Recovered::HandsOff("its marker cannot be read".to_owned());
-            return Some(Recovery::unmarked(container.name.clone(), ending));
-        };
         let engine = self.engine.as_ref();
         if !marker.is_leader() {
-            return recover_companion(engine, &marker, all).await;
+            return recover_companion(engine, marker, journal).await;
         }
-        let stand_in = with_role(&marker, Role::StandIn, all);
-        let is_told = match marker.role {
-            None | Some(Role::StandIn) => false,
-            Some(Role::Replacement) => stand_in.is_some(),
-            // Without a stand-in, it was back.
-            Some(Role::Revival) => true,
-        };
-        if is_told {
+        // What the original was created again as tells nothing: without a stand-in, it was back.
+        let teller = journal.teller(&marker.transaction);
+        if teller.is_none_or(|teller| teller.container.id != container.id) {
             return None;
         }
         let members = marker.members();
         let replacements: Vec<_> = members
             .iter()
-            .map(|member| replacement_of(member, all))
+            .map(|member| journal.replacement_of(member))
             .collect();
-        let revival = with_role(&marker, Role::Revival, all);
+        let stand_in = journal.with_role(marker, Role::StandIn);
+        let revival = journal.with_role(marker, Role::Revival);
         let mut reconciler = Reconciler::new(
             engine,
             &self.identities,
@@ -267,43 +277,44 @@ impl Shared {
             Verdict::Pending,
         )
         .with_stand_in(stand_in.clone(), revival.clone());
-        // Most were finished long ago.
+        // Another process may have finished it meanwhile.
         let next = match reconciler.next().await {
-            Ok(Next::Rest(Rest::Committed)) if !self.failures.is_unfinished(&marker) => {
+            Ok(Next::Rest(Rest::Committed)) if !self.failures.is_unfinished(marker) => {
                 return None;
             }
             next => next,
         };
-        if is_anothers(&marker, engine).await {
-            self.anticipate(&marker, all);
+        if is_anothers(marker, engine).await {
+            self.anticipate(marker, journal);
             let why = "the process that began it lives, or cannot be seen from here".to_owned();
-            return Some(Recovery::of(&marker, Recovered::Left(why)));
+            return Some(Recovery::of(marker, Recovered::Left(why)));
         }
         if dry_run {
             let ending = match next {
                 Ok(next) => preview(next),
                 Err(stuck) => Recovered::Stuck(stuck.to_string()),
             };
-            return Some(Recovery::of(&marker, ending));
+            return Some(Recovery::of(marker, ending));
         }
         let running = Running::new(
             &marker.transaction,
             &marker.original.name,
             Direction::Recovery,
+            &self.metrics,
         );
         let lock = match self.isolation.0.lock(&marker.original.id, running) {
             Ok(lock) => lock,
             // It is under way here.
             Err(_) if self.isolation.0.runs(&marker.transaction) => return None,
             Err(failure) => {
-                return Some(Recovery::of(&marker, Recovered::Stuck(failure.message)));
+                return Some(Recovery::of(marker, Recovered::Stuck(failure.message)));
             }
         };
         let originals = members.iter().map(|member| &member.original.id);
         let others = replacements.iter().chain([&revival]).flatten();
         let ids: Vec<&String> = originals.chain(others).collect();
-        if let Some(ending) = self.hand_recovery_over(&marker, &ids).await {
-            return Some(Recovery::of(&marker, ending));
+        if let Some(ending) = self.hand_recovery_over(marker, &ids).await {
+            return Some(Recovery::of(marker, ending));
         }
         for Marker { original, .. } in &members {
             let [new, old] = names(&original.name);
@@ -315,11 +326,15 @@ impl Shared {
             lock.extend(id);
         }
         lock.running.isolate(look::networks(&container.document));
-        reconciler.outlast_stop();
+        // Whoever asked for one was gone before this process first found what it left.
+        let transaction = marker.transaction.clone();
+        let until = self.lost_stops.entry(transaction);
+        let until = *until.or_insert_with(|| reconciler.until_stopped());
+        reconciler.outlast_stop(until, STOP_PATIENCE);
         let ending = match reconciler.run().await {
             Ok(settled) => {
-                if self.has_touched(&marker, &settled)
-                    && let Some(event) = Event::of(&marker, &settled)
+                if self.has_touched(marker, &settled)
+                    && let Some(event) = Event::of(marker, &settled)
                 {
                     self.events.tell(event);
                 }
@@ -331,19 +346,23 @@ impl Shared {
             }
             Err(stuck) => Recovered::Stuck(stuck.to_string()),
         };
+        if ending.is_at_rest() {
+            self.lost_stops.remove(&marker.transaction);
+        }
         self.failures.recovered(&marker.original.id, &ending);
-        Some(Recovery::of(&marker, ending))
+        Some(Recovery::of(marker, ending))
     }
 
     /// Learns what will stand for the original of another process's transaction, whose commit will not be
     /// told to us. As long as the engine has the original, that is meant by its ID.
-    fn anticipate(&self, marker: &Marker, all: &[Container]) {
-        let replacement = replacement_of(marker, all);
-        let is_it = |other: &&Container| {
-            Some(&other.id) == replacement.as_ref() && other.name == marker.original.name
+    fn anticipate(&self, marker: &Marker, journal: &Journal) {
+        let replacement = journal.replacement_of(marker);
+        let is_it = |marked: &&Marked| {
+            Some(&marked.container.id) == replacement.as_ref()
+                && marked.container.name == marker.original.name
         };
-        if let Some(replacement) = all.iter().find(is_it) {
-            self.identities.note(marker, &replacement.id);
+        if let Some(replacement) = journal.marked.iter().find(is_it) {
+            self.identities.note(marker, &replacement.container.id);
         }
     }
 
@@ -351,59 +370,23 @@ impl Shared {
     /// where only a replacement had to be removed that never ran, nothing happened to anybody.
     fn has_touched(&self, marker: &Marker, settled: &Settled) -> bool {
         let has_run = |replacement: &Container| replacement.status != Status::Created;
-        settled.touched
-            || settled.rest == Rest::Committed
-            || settled.leader.replacement.as_ref().is_some_and(has_run)
-            || self.failures.is_unfinished(marker)
+        let has_ended = match settled.rest {
+            Rest::Committed => true,
+            Rest::RolledBack => settled.leader.replacement.as_ref().is_some_and(has_run),
+            // It was told when the hands came off.
+            Rest::HandsOff(_) => false,
+        };
+        settled.touched || has_ended || self.failures.is_unfinished(marker)
     }
-}
-
-/// Whether the upgrade that made this container, of `all` that bear a marker, was over before all were
-/// listed in `summaries`: its originals were gone. Whatever becomes of the container since, it is not
-/// looked after.
-fn is_over(container: &Container, all: &[Container], summaries: &[Value]) -> bool {
-    let Some(marker) = Marker::of(container) else {
-        return false;
-    };
-    let members = marker.members();
-    let is_there = |id: &str| members.iter().any(|member| member.original.id == id);
-    let has_original = summaries
-        .iter()
-        .any(|summary| is_there(text(summary, "/Id")));
-    !has_original
-        && (marker.role.is_none() || with_role(&marker, Role::StandIn, all).is_none())
-        && identity::is_committed(&marker, container)
-}
-
-/// The ID of a member's replacement among these containers.
-fn replacement_of(member: &Marker, all: &[Container]) -> Option<String> {
-    let is_it = |container: &&Container| {
-        Marker::of(container).is_some_and(|marker| {
-            marker.transaction == member.transaction
-                && marker.original.id == member.original.id
-                && matches!(marker.role, None | Some(Role::Replacement))
-        })
-    };
-    all.iter().find(is_it).map(|container| container.id.clone())
-}
-
-/// The ID of the container that has this role in the transaction of a leader's marker.
-fn with_role(leader: &Marker, role: Role, all: &[Container]) -> Option<String> {
-    let is_it = |container: &&Container| leader.is_with(role, container);
-    all.iter().find(is_it).map(|container| container.id.clone())
 }
 
 /// A companion's upgrade ends with its leader's. Without the leader's marker nobody knows how.
 async fn recover_companion(
     engine: &dyn Engine,
     marker: &Marker,
-    all: &[Container],
+    journal: &Journal,
 ) -> Option<Recovery> {
-    let of_leader = |container: &Container| {
-        Marker::of(container)
-            .is_some_and(|other| other.transaction == marker.transaction && other.is_leader())
-    };
-    if all.iter().any(of_leader) {
+    if journal.has_leader(marker) {
         return None;
     }
     match existing(engine, &marker.original.id).await {
@@ -416,28 +399,6 @@ async fn recover_companion(
     }
 }
 
-/// The names of the parked originals that none of these markers tells of: their replacement was removed
-/// by somebody, and with it the journal.
-fn orphans(summaries: &[Value], labelled: &[Container]) -> Vec<String> {
-    let markers = labelled.iter().filter_map(Marker::of);
-    let members = markers.flat_map(|marker| marker.members());
-    let stand_ins = labelled.iter().filter(|container| {
-        Marker::of(container).is_some_and(|marker| marker.role == Some(Role::StandIn))
-    });
-    let told: Vec<String> = members
-        .map(|member| member.original.id)
-        .chain(stand_ins.map(|stand_in| stand_in.id.clone()))
-        .collect();
-    let untold = summaries
-        .iter()
-        .filter(|summary| !told.iter().any(|id| id == text(summary, "/Id")));
-    let names = untold.map(|summary| text(summary, "/Names/0"));
-    let parked = names.filter(|name| is_parked(name));
-    parked
-        .map(|name| name.trim_start_matches('/').to_owned())
-        .collect()
-}
-
 /// Whether another process may be working on the transaction: one that lives; one that cannot be seen
 /// from here, until the deadline.
 pub(super) async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
@@ -448,7 +409,7 @@ pub(super) async fn is_anothers(marker: &Marker, engine: &dyn Engine) -> bool {
         Liveness::This => false,
         Liveness::Gone => helper::is_at_work(engine, marker).await,
         Liveness::Alive => true,
-        Liveness::Unknown => !marker.is_overdue(),
+        Liveness::Unknown => !marker.is_overdue() || helper::is_at_work(engine, marker).await,
     }
 }
 

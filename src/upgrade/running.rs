@@ -12,7 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::outcome::{Cause, Ending, Failure, HandedOver, Outcome, Step};
+use super::{
+    metrics::Metrics,
+    outcome::{Cause, Ending, Failure, HandedOver, Outcome, Step},
+};
 
 /// One transaction under way.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub(super) struct Running {
     /// How it ended, if it failed.
     failure: OnceLock<Failure>,
     ended: CancellationToken,
+    /// Told how long each step took.
+    metrics: Metrics,
 }
 
 /// How far it is.
@@ -42,6 +47,8 @@ pub(super) struct Stage {
     pub since: Instant,
     /// Which way it goes.
     pub direction: Direction,
+    /// When it turned back, if it did.
+    back_since: Option<Instant>,
     /// Whether other clients are kept from its members.
     pub isolates: bool,
     /// The networks that its members need, by ID and by name.
@@ -63,7 +70,7 @@ pub enum Direction {
 
 impl Running {
     /// A transaction that begins, on the container that is called `name` so far as is known.
-    pub fn new(transaction: &str, name: &str, direction: Direction) -> Self {
+    pub fn new(transaction: &str, name: &str, direction: Direction, metrics: &Metrics) -> Self {
         let now = Instant::now();
         Self {
             transaction: transaction.to_owned(),
@@ -73,6 +80,7 @@ impl Running {
                 step: Step::Lock,
                 since: now,
                 direction,
+                back_since: None,
                 isolates: false,
                 networks: Vec::new(),
             }),
@@ -80,6 +88,7 @@ impl Running {
             left_over: AtomicBool::new(false),
             failure: OnceLock::new(),
             ended: CancellationToken::new(),
+            metrics: metrics.clone(),
         }
     }
 
@@ -95,20 +104,29 @@ impl Running {
     /// A step begins on the container of this name, and the one before has ended.
     pub fn enter(&self, step: Step, name: &str) {
         let mut stage = self.locked();
-        self.log(&stage);
+        self.end_step(&stage);
         stage.step = step;
         name.clone_into(&mut stage.name);
         stage.since = Instant::now();
     }
 
-    /// One line for each step, when it has ended.
-    fn log(&self, stage: &Stage) {
-        let Stage { name, step, .. } = stage;
+    /// One line for each step, when it has ended, and its time; that of the way back is its own.
+    fn end_step(&self, stage: &Stage) {
+        let Stage {
+            name, step, since, ..
+        } = stage;
+        let back = stage.back_since.map(|back| (back, back.elapsed()));
+        if let Some((back, took)) = back {
+            self.metrics.step(*step, back.duration_since(*since));
+            self.metrics.rollback(took);
+        } else {
+            self.metrics.step(*step, since.elapsed());
+        }
         info!(
             transaction = self.transaction,
             name,
             %step,
-            duration_ms = milliseconds(stage.since.elapsed()),
+            duration_ms = milliseconds(since.elapsed()),
             "step"
         );
     }
@@ -118,6 +136,11 @@ impl Running {
         let mut stage = self.locked();
         stage.isolates = true;
         stage.networks = networks;
+    }
+
+    /// Keeps them from these networks, too.
+    pub fn isolate_further(&self, networks: Vec<String>) {
+        self.locked().networks.extend(networks);
     }
 
     /// From here on there is no way back.
@@ -133,7 +156,9 @@ impl Running {
 
     /// The way back begins.
     pub fn begin_rollback(&self) {
-        self.locked().direction = Direction::Back;
+        let mut stage = self.locked();
+        stage.direction = Direction::Back;
+        stage.back_since.get_or_insert_with(Instant::now);
     }
 
     /// Asks for the original back. One that goes back already does what is asked.
@@ -186,7 +211,7 @@ impl Running {
     /// It has ended so: the last step's line, and the summary.
     pub fn conclude(&self, result: &Result<Ending, Failure>) {
         let stage = self.stage();
-        self.log(&stage);
+        self.end_step(&stage);
         let (transaction, name) = (&self.transaction, &stage.name);
         let elapsed_ms = milliseconds(self.began.elapsed());
         match result {
@@ -251,7 +276,7 @@ mod tests {
     use super::*;
 
     fn running() -> Running {
-        Running::new("one", "web", Direction::Forward)
+        Running::new("one", "web", Direction::Forward, &Metrics::default())
     }
 
     #[tokio::test]

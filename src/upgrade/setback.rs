@@ -1,5 +1,8 @@
 //! When a step fails: the way back, and what the caller is told.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
 use tracing::info;
 
 use super::{
@@ -7,8 +10,8 @@ use super::{
     events::{Event, Events},
     fault::Fault,
     identity::Identities,
-    look::{observe, text},
-    marker::{Marker, RunState},
+    look::{existing, observe, text},
+    marker::RunState,
     members::Member,
     outcome::{Cause, Failure, Rollback, Step},
     reach,
@@ -17,9 +20,12 @@ use super::{
     verify, words,
 };
 use crate::{
-    engine::{Container, Engine, EngineError, Status},
+    engine::{Container, Engine, EngineError},
     plan::Object,
 };
+
+/// How long the originals are watched that were started again.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// Why a forward step did not succeed.
 pub(super) struct Setback {
@@ -120,7 +126,7 @@ impl Attempt<'_> {
         info!(transaction, name = self.name(), step = %setback.step, why = setback.why, "roll back");
         let mut reconciler = self.reconciler(Verdict::Failed);
         if setback.may_still_stop {
-            reconciler.outlast_stop();
+            reconciler.outlast_stop(reconciler.until_stopped(), Duration::MAX);
         }
         let settled = reconciler.run().await;
         self.conclude(&setback, &last_words, settled).await
@@ -171,6 +177,13 @@ impl Attempt<'_> {
                 ),
                 Rest::HandsOff(why) => (Rollback::Incomplete, why),
             },
+            Err(stuck) if stuck.is_committed => (
+                Rollback::Incomplete,
+                format!(
+                    "the upgrade is committed, but not all that it replaced could be deleted yet \
+                     ({stuck}), and Refit goes on trying"
+                ),
+            ),
             Err(stuck) => (
                 Rollback::Incomplete,
                 format!(
@@ -220,14 +233,13 @@ impl Attempt<'_> {
         for member in &self.members {
             let id = &member.original.id;
             let short_id = short(id);
-            let back = back_as(&member.marker);
             let revival = leader.filter(|leader| member.marker.is_leader() && leader.id != *id);
             if let Some(revival) = revival {
-                let moved = self.moved_back(&member.original, &revival.id).await;
+                let back = self.back_as(member, &revival.id, "").await;
                 states.push(format!(
                     "the original ({short_id}) was started with --rm, so that it is gone: it was \
                      created again from its specification ({}), without what it had written \
-                     outside its volumes, and is {back}{moved}",
+                     outside its volumes, and is {back}",
                     short(&revival.id)
                 ));
                 continue;
@@ -237,30 +249,74 @@ impl Attempt<'_> {
             } else {
                 format!("that of {}", member.original.name)
             };
-            let moved = self.moved_back(&member.original, id).await;
-            states.push(format!("{whose} ({short_id}) is {back} again{moved}"));
+            let back = self.back_as(member, id, " again").await;
+            states.push(format!("{whose} ({short_id}) is {back}"));
         }
         states.join("; ")
     }
 
-    /// What the engine chose anew when it started the original again, or that it did not run for long,
-    /// as a sentence's end.
-    async fn moved_back(&self, original: &Container, id: &str) -> String {
-        let Ok(back) = observe(self.engine, id).await else {
-            return String::new();
+    /// As what the container that stands for an original is back, and what the engine chose anew when it
+    /// started it.
+    async fn back_as(&self, member: &Member, id: &str, again: &str) -> String {
+        let back = match member.marker.original.run_state {
+            RunState::Running => "running under its name",
+            RunState::Paused => "paused under its name",
+            RunState::Stopped => "under its name",
         };
-        let mut changes = reach::changes(&original.document, &back.document, &Object::new());
-        let ran = !matches!(original.status, Status::Restarting) && original.status.is_active();
-        if ran && !matches!(back.status, Status::Running | Status::Paused) {
-            changes.push(format!(
-                "but its process ended with {} when it was started again",
-                back.exit
-            ));
+        let changes = match observe(self.engine, id).await {
+            // Of one that has ended already, the engine tells neither addresses nor ports.
+            Ok(seen) if seen.status.is_active() => {
+                reach::changes(&member.original.document, &seen.document, &Object::new())
+            }
+            _ => Vec::new(),
+        };
+        let changes = changes.iter().map(|change| format!("; {change}"));
+        format!("{back}{again}{}", changes.collect::<String>())
+    }
+
+    /// Sees whether the originals that a rollback started again stay up for a moment. One that cannot
+    /// read what its replacement has left in a volume does not, and the message tells how it ended. One
+    /// that is gone, or has another name, is not back.
+    pub(super) async fn watch(&self, mut failure: Failure) -> Failure {
+        let ran = self.members.iter().filter(|member| member.ran());
+        let ran: Vec<&Member> = ran.collect();
+        if failure.rollback != Rollback::Restored || ran.is_empty() {
+            return failure;
         }
-        std::iter::once(String::new())
-            .chain(changes)
-            .collect::<Vec<_>>()
-            .join("; ")
+        sleep(WATCH).await;
+        for member in ran {
+            let name = &member.original.name;
+            // That of `--rm` is back under another ID.
+            let id = match member.stand_in {
+                Some(_) => name,
+                None => &member.original.id,
+            };
+            let what = match existing(self.engine, id).await {
+                Ok(None) => {
+                    failure.rollback = Rollback::Incomplete;
+                    Fault::Gone(None).to_string()
+                }
+                Ok(Some(seen)) if seen.name != *name => {
+                    failure.rollback = Rollback::Incomplete;
+                    format!("somebody has renamed it to {}", seen.name)
+                }
+                _ => match verify::glance_back(self.engine, id).await {
+                    Ok(()) => continue,
+                    Err(fault) => {
+                        let last_words = words::last_words(self.engine, id, None).await;
+                        format!("{fault}{last_words}")
+                    }
+                },
+            };
+            let whose = if member.marker.is_leader() {
+                String::new()
+            } else {
+                format!("of {name}, ")
+            };
+            let told = format!("\n{whose}but a moment later {what}");
+            failure.message.push_str(&told);
+        }
+        failure
     }
 
     pub(super) fn reconciler(&self, verdict: Verdict) -> Reconciler<'_> {
@@ -283,12 +339,4 @@ impl Attempt<'_> {
 /// The 12 digits that stand for an ID.
 fn short(id: &str) -> &str {
     id.get(..12).unwrap_or(id)
-}
-
-fn back_as(marker: &Marker) -> &'static str {
-    match marker.original.run_state {
-        RunState::Running => "running under its name",
-        RunState::Paused => "paused under its name",
-        RunState::Stopped => "under its name",
-    }
 }

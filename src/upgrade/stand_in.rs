@@ -13,8 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     look::{existing, observe},
     marker::{Marker, Role},
-    members::Planned,
-    planning,
+    planning::{self, Planned},
 };
 use crate::{
     engine::{Container, Engine, EngineError, StopOptions},
@@ -64,15 +63,9 @@ fn body(plan: &Plan, auto_remove: bool, marker: &Marker) -> Value {
     body
 }
 
-/// Whether the engine deletes a container when it has ended.
-pub(super) fn is_auto_removed(container: &Container) -> bool {
-    let auto_remove = container.document.pointer("/HostConfig/AutoRemove");
-    auto_remove == Some(&Value::Bool(true))
-}
-
 /// Whether an original needs a stand-in. One that was never started can be parked: nobody stops it.
 pub(super) fn is_needed(original: &Container) -> bool {
-    is_auto_removed(original) && original.status.is_active()
+    original.is_auto_removed() && original.status.is_active()
 }
 
 /// Stops a container, and waits until the engine has deleted it: its name and addresses are free only
@@ -123,14 +116,13 @@ pub(super) async fn remove(
     }
 }
 
-/// Creates the original of this marker again from its stand-in; its new ID.
+/// Creates the original of this marker again, which is planned so; its new ID.
 pub(super) async fn revive(
     engine: &dyn Engine,
     marker: &Marker,
-    stand_in: &str,
+    plan: &Plan,
 ) -> Result<String, EngineError> {
-    let plan = plan_again(engine, stand_in).await?;
-    let body = body(&plan, true, &marker.with_role(Role::Revival));
+    let body = body(plan, true, &marker.with_role(Role::Revival));
     let name = &marker.original.name;
     let deadline = Instant::now() + REMOVAL;
     loop {
@@ -146,22 +138,22 @@ pub(super) async fn revive(
     }
 }
 
-/// Starts what an original was created again as, on all networks of its stand-in.
+/// Starts what an original was created again as, on all networks of its plan.
 pub(super) async fn start_revival(
     engine: &dyn Engine,
-    stand_in: &str,
+    plan: &Plan,
     revival: &str,
 ) -> Result<(), EngineError> {
     // The process that created it may have died before it was complete.
-    for (network, endpoint) in plan_again(engine, stand_in).await?.connect {
-        engine.connect_network(&network, revival, &endpoint).await?;
+    for (network, endpoint) in &plan.connect {
+        engine.connect_network(network, revival, endpoint).await?;
     }
     engine.start(revival).await
 }
 
-/// What a container is, to be created again.
-async fn plan_again(engine: &dyn Engine, container: &str) -> Result<Plan, EngineError> {
-    let container = observe(engine, container).await?;
+/// What an original was, to be created again, by its stand-in.
+pub(super) async fn plan_again(engine: &dyn Engine, stand_in: &str) -> Result<Plan, EngineError> {
+    let container = observe(engine, stand_in).await?;
     let planned = planning::plan_again(engine, container).await;
     // What was planned once can be planned again, unless the engine is in the way.
     planned

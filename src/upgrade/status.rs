@@ -4,14 +4,14 @@
 //! An upgrade that succeeded is known from the marker. One that failed left no marker behind: it is
 //! remembered by the process that ran it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 
 use super::{
     Upgrades, admission,
     look::existing,
-    marker::{self, Generation, Marker, Role},
+    marker::{self, Generation, Lineage, Marker, Role},
     outcome::{Cause, Ending, Failure, Incarnation, Rollback, Step},
     recover::Recovered,
     running::{Direction, Running},
@@ -20,6 +20,9 @@ use crate::engine::{Container, Engine, EngineError};
 
 /// How many failures are remembered at most.
 const FAILURES: usize = 1000;
+
+/// The year 10,000, which RFC 3339 has no place for, in seconds since 1970.
+const END_OF_TIME: u64 = 253_402_300_800;
 
 /// What is known of a container's last upgrade.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,10 +51,15 @@ pub enum Report {
         /// The container.
         current: Incarnation,
         /// Those that had its name before, the latest first.
-        previous: Vec<Incarnation>,
+        previous: Vec<Former>,
     },
     /// It failed, or was cancelled.
-    Failed(Ended),
+    Failed {
+        /// How it ended.
+        ended: Ended,
+        /// Those that had the container's name before, the latest first.
+        previous: Vec<Former>,
+    },
     /// Another process works on it, or left it unfinished.
     Unfinished {
         /// The ID of the transaction.
@@ -63,6 +71,41 @@ pub enum Report {
         /// The ID of the replacement.
         replacement: String,
     },
+}
+
+/// A container that had the name of another one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// It, with its image.
+    pub container: Incarnation,
+    /// When it was replaced, to the second, where that is known.
+    pub replaced_at: Option<SystemTime>,
+    /// Whether it is known what it was made of, so that it can be gone back to.
+    pub is_known: bool,
+}
+
+impl Former {
+    /// Those before a container, the latest first.
+    fn of(container: &Container) -> Vec<Self> {
+        let lineage = Lineage::of(container);
+        let all = lineage.generations.into_iter().zip(lineage.specifications);
+        let former = |(generation, specification): (Generation, Option<_>)| Self {
+            replaced_at: generation.replaced_at.and_then(|seconds| {
+                let since = Duration::from_secs(seconds);
+                // What is later cannot be written.
+                UNIX_EPOCH
+                    .checked_add(since)
+                    .filter(|_| seconds < END_OF_TIME)
+            }),
+            container: Incarnation {
+                id: generation.id,
+                image: generation.image,
+                image_id: generation.image_id,
+            },
+            is_known: specification.is_some(),
+        };
+        all.map(former).collect()
+    }
 }
 
 /// An upgrade that failed or was cancelled.
@@ -93,7 +136,13 @@ impl Failures {
     /// Remembers how an upgrade of the container of this ID failed.
     pub fn note(&self, id: &str, ended: Ended) {
         if self.0.len() >= FAILURES {
-            self.0.clear();
+            // What may still be under way is not forgotten.
+            let is_over = |ended: &Ended| ended.failure.rollback != Rollback::Incomplete;
+            let other = self.0.iter().find(|entry| is_over(entry));
+            let other = other.map(|entry| entry.key().clone());
+            if let Some(other) = other {
+                self.0.remove(&other);
+            }
         }
         self.0.insert(id.to_owned(), ended);
     }
@@ -163,10 +212,7 @@ impl Report {
 
     fn upgraded(container: Container, marker: Marker) -> Self {
         Self::Upgraded {
-            previous: Generation::before(&container)
-                .into_iter()
-                .map(Generation::into_incarnation)
-                .collect(),
+            previous: Former::of(&container),
             transaction: marker.transaction,
             name: container.name,
             current: Incarnation {
@@ -230,7 +276,8 @@ impl Upgrades {
         let revived = marker.take_if(|marker| marker.role == Some(Role::Revival));
         let had = revived.map_or(id, |marker| marker.original.id);
         if let Some(ended) = shared.failures.of(&had) {
-            return Ok(Report::Failed(ended));
+            let previous = Former::of(&container);
+            return Ok(Report::Failed { ended, previous });
         }
         let name = container.name.clone();
         marker

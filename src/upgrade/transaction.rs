@@ -6,24 +6,23 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     Progress,
     addresses::{Held, Swapped, Window},
-    admission, answer,
+    admission, answer, companions,
     decide::{Rest, Verdict},
     events::Events,
     helper::OwnContainer,
     identity::Identities,
-    image,
     locks::Lock,
     look::networks,
     marker::{Marker, RunState, names},
-    members::{self, Member, Planned},
-    outcome::{Cause, Ending, Failure, Outcome, Request, Rollback, Step},
-    own, planning,
+    members::{self, Member},
+    outcome::{Ending, Failure, Outcome, Request, Rollback, Step},
+    own,
+    planning::{self, Planned},
     running::{Cancelled, Running},
     setback::{Attempt, Setback},
     stand_in, verify,
@@ -49,6 +48,16 @@ pub(super) struct Transaction<'a> {
     pub events: &'a Events,
     /// What becomes of it where the container that this process runs in is a member.
     pub own_container: &'a OwnContainer,
+    pub worker: Worker,
+}
+
+/// Which process carries a transaction out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Worker {
+    /// The one whose client waits for the answer.
+    Refit,
+    /// A helper: it tells how it ended at once, as a Refit is back that may be asked.
+    Helper,
 }
 
 impl Transaction<'_> {
@@ -60,7 +69,7 @@ impl Transaction<'_> {
         let before = admission::admit(self.engine, id).await?;
         // Before the pull: afterwards, the old image may be gone.
         let old_image = self.old_image(&before[0]).await?;
-        let (reference, new_image) = self.pull(&before[0]).await?;
+        let mut target = self.pull(&before[0], old_image.as_ref()).await?;
         // The pull may have taken long, and its owner may have changed the container meanwhile. From
         // here on, nobody does.
         self.isolate(&before)?;
@@ -69,12 +78,10 @@ impl Transaction<'_> {
         let companions = originals.split_off(1);
         let original = originals.remove(0);
         self.announce(Step::Plan, &original.name);
-        let images = planning::Images {
-            old: old_image.as_ref(),
-            new: &new_image,
-            reference: &reference,
-        };
-        let plan = planning::plan(self.engine, self.request, &original, &images).await?;
+        let plan = self
+            .plan(&original, old_image.as_ref(), &mut target)
+            .await?;
+        let (reference, new_image) = (target.reference, target.image);
         if !self.request.is_due(&plan) {
             return Ok(if self.request.dry_run {
                 Ending::Planned(answer::nothing_planned(&original, plan, &reference))
@@ -127,7 +134,11 @@ impl Transaction<'_> {
             downtime,
             moved,
             ..
-        } = swapped?;
+        } = match swapped {
+            Ok(swapped) => swapped,
+            Err(failure) if self.worker == Worker::Helper => return Err(failure),
+            Err(failure) => return Err(attempt.watch(failure).await),
+        };
         let outcome = answer::upgraded(attempt.members, reference, running, downtime);
         Ok(Ending::Upgraded(Outcome {
             warnings: [outcome.warnings, created, moved].concat(),
@@ -179,30 +190,6 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    async fn pull(&self, original: &Container) -> Result<(String, Value), Failure> {
-        self.announce(Step::Pull, &original.name);
-        let asked = self.request.patch.get("Image").and_then(Value::as_str);
-        let reference = asked.unwrap_or(&original.image).to_owned();
-        let image = image::obtain(self.engine, &reference, self.request, self.progress);
-        match self.interruptible(image).await {
-            Ok(image) => Ok((reference, image?)),
-            Err(cancelled) => Err(Failure::untouched(
-                Cause::Failed,
-                Step::Pull,
-                format!("upgrade of {}: {cancelled}", original.name),
-            )),
-        }
-    }
-
-    /// The original's image; `None` where it is gone.
-    async fn old_image(&self, original: &Container) -> Result<Option<Value>, Failure> {
-        match self.engine.inspect_image(&original.image_id).await {
-            Ok(image) => Ok(Some(image)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(Failure::of_engine(Step::Plan, &error)),
-        }
-    }
-
     /// Does what may be broken off anywhere.
     pub(super) async fn interruptible<T>(
         &self,
@@ -218,7 +205,8 @@ impl Transaction<'_> {
     pub(super) async fn roll_back(&self, attempt: &mut Attempt<'_>, setback: Setback) -> Failure {
         self.running().begin_rollback();
         if setback.step != Step::Create {
-            self.enter_again(attempt).await;
+            // The original is started in any case.
+            let _ = self.enter_again(attempt).await;
         }
         attempt.roll_back(setback).await
     }
@@ -227,6 +215,7 @@ impl Transaction<'_> {
     /// What depends on others is stopped before them, and started after them.
     async fn replace(&self, attempt: &Attempt<'_>) -> Result<(Duration, Held), Setback> {
         let held = self.hold(attempt).await?;
+        self.refuse_newcomers(attempt).await?;
         let members = || attempt.members.iter().enumerate();
         for (at, Member { marker, .. }) in members() {
             let original = &marker.original;
@@ -286,6 +275,25 @@ impl Transaction<'_> {
             self.identities.note(marker, member.replacement_id());
         }
         Ok(())
+    }
+
+    /// Whoever has joined the leader since it was planned is no member, and would be cut off.
+    async fn refuse_newcomers(&self, attempt: &Attempt<'_>) -> Result<(), Setback> {
+        let members = &attempt.members;
+        let found = companions::find(self.engine, &members[0].original).await;
+        let found = found.map_err(|error| Setback::of(Step::Hold, &error))?;
+        let is_member = |found: &Container| {
+            members
+                .iter()
+                .any(|member| found.id == member.original.id || found.id == member.replacement_id())
+        };
+        match found.iter().find(|found| !is_member(found)) {
+            None => Ok(()),
+            Some(newcomer) => Err(Setback::because(
+                Step::Hold,
+                format!("{} has joined it meanwhile", newcomer.name),
+            )),
+        }
     }
 
     async fn start(&self, at: usize, member: &Member) -> Result<(), Setback> {

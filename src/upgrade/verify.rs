@@ -107,22 +107,39 @@ pub(super) async fn glance(engine: &dyn Engine, id: &str) -> Result<(), Fault> {
     }
 }
 
+/// The same of an original. The first end of it that the engine remembers is not that of the run which
+/// was just begun, and so is not told.
+pub(super) async fn glance_back(engine: &dyn Engine, id: &str) -> Result<(), Fault> {
+    let Ok(seen) = observe(engine, id).await else {
+        return Ok(());
+    };
+    check(&seen, &seen.started_at).map(drop)
+}
+
 /// Of one that is not there any more, how its process ended.
 pub(super) async fn gone(engine: &dyn Engine, id: &str) -> Fault {
     Fault::Gone(engine.first_exit(id).await.unwrap_or_default())
 }
 
-/// Of one that runs again, how its first run ended: a start clears the exit code of the run before.
+/// Of one that runs again, how its first run ended: a start clears the exit code of the run before. Of
+/// one that was killed, whether it was for want of memory: the engine may tell of that late.
 async fn with_first_exit(engine: &dyn Engine, seen: &Container, fault: Fault) -> Fault {
-    let Fault::RunsAgain { restarts, .. } = fault else {
-        return fault;
-    };
-    let mut exit = engine.first_exit(&seen.id).await.unwrap_or_default();
-    if let Some(exit) = &mut exit {
-        // Docker 20.10 remembers that, and may tell of it late.
-        exit.oom_killed |= seen.exit.oom_killed;
+    let first = async || engine.first_exit(&seen.id).await.unwrap_or_default();
+    match fault {
+        Fault::RunsAgain { restarts, .. } => {
+            let mut exit = first().await;
+            if let Some(exit) = &mut exit {
+                // Docker 20.10 remembers that, and may tell of it late.
+                exit.oom_killed |= seen.exit.oom_killed;
+            }
+            Fault::RunsAgain { restarts, exit }
+        }
+        Fault::Ended { mut exit, error } if exit.is_unexplained() => {
+            exit.oom_killed = first().await.is_some_and(|exit| exit.oom_killed);
+            Fault::Ended { exit, error }
+        }
+        fault => fault,
     }
-    Fault::RunsAgain { restarts, exit }
 }
 
 /// Whether nothing but time is wanting: a health check, if there is one, has passed. `started_at` is

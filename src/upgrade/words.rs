@@ -1,4 +1,4 @@
-//! What a failed replacement is quoted with: the end of its log, the output of its health check.
+//! What a container that failed is quoted with: the end of its log, the output of its health check.
 //! However long they are and whatever is in them, an error stays short and harmless.
 
 use std::time::Duration;
@@ -34,10 +34,10 @@ pub(super) async fn of_failed_start(
     exit + &last_words(engine, id, output).await
 }
 
-/// The last log lines of a failed replacement, as a sentence's end; of one that is gone, its last
+/// The last log lines of a container that failed, as a sentence's end; of one that is gone, its last
 /// `output`.
 pub(super) async fn last_words(engine: &dyn Engine, id: &str, output: Option<&Output>) -> String {
-    // The original is down meanwhile.
+    // Of a replacement, the original is down meanwhile.
     let read = timeout(PATIENCE, async {
         match (engine.log_tail(id, LINES).await, output) {
             // It is gone, or half gone.

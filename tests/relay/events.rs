@@ -94,6 +94,17 @@ async fn a_quiet_stream_is_told_after_what_the_engine_has_to_say() {
 
 #[tokio::test]
 async fn a_busy_stream_is_told_before_what_happens_later() {
+    for _ in 0..5 {
+        // On a busy machine, a scheduler may take longer than the wait for quiet.
+        if told_between_two_lines().await < Duration::from_millis(200) {
+            return;
+        }
+    }
+    panic!("it waited for quiet");
+}
+
+/// How long it takes until an event is told that happened between two of the engine's.
+async fn told_between_two_lines() -> Duration {
     let rig = Rig::new();
     let (mut client, mut engine) = rig.answered(EVENTS, HEAD).await;
     rig.events.tell(event("web"));
@@ -106,7 +117,7 @@ async fn a_busy_stream_is_told_before_what_happens_later() {
     send(&mut engine, end).await;
     expect_ours(&mut client.io, "web").await;
     expect(&mut client.io, after).await;
-    assert!(begun.elapsed().as_millis() < 200, "it waited for quiet");
+    begun.elapsed()
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 )]
 
 mod bytes;
+mod counts;
 mod ends;
 mod events;
 mod hijack;

@@ -29,8 +29,8 @@ async fn fill(side: &UnixStream, bytes: &[u8]) -> usize {
     }
 }
 
-/// What the sockets of both sides hold, and a little of our own.
-const FLAT: usize = 1 << 20;
+/// What the sockets of both sides hold (ours, once widened, up to a MiB), and a little of our own.
+const FLAT: usize = 2 << 20;
 
 #[tokio::test]
 async fn a_slow_reader_slows_the_engine_down_and_memory_stays_flat() {

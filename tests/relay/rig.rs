@@ -4,7 +4,7 @@ use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use refit::{
     api::Api,
-    engine::{Address, DockerEngine, Limits, Stream},
+    engine::{Address, DockerEngine, Limits, Socket},
     relay::Relay,
     upgrade::{Events, Upgrades},
 };
@@ -112,8 +112,9 @@ impl Rig {
 /// A new client of `relay`.
 pub fn connect(relay: &Relay) -> Client {
     let (io, theirs) = UnixStream::pair().unwrap();
-    let relay = relay.clone();
-    let served = tokio::spawn(async move { relay.serve(Stream::Unix(theirs)).await });
+    let theirs = Socket::Unix(theirs.into_std().unwrap());
+    let (lane, relay) = (relay.lane(), relay.clone());
+    let served = lane.spawn(async move { relay.serve(theirs).await });
     Client { io, served }
 }
 

@@ -1,6 +1,6 @@
 //! The same over TCP, where closing early destroys what the peer has yet to read.
 
-use refit::engine::{Address, Stream};
+use refit::engine::{Address, Socket};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -26,7 +26,8 @@ async fn served_by(engine: &Address) -> TcpStream {
         .unwrap();
     let (theirs, _) = front.accept().await.unwrap();
     let relay = relay_to(engine);
-    tokio::spawn(async move { relay.serve(Stream::Tcp(theirs)).await });
+    let theirs = Socket::Tcp(theirs.into_std().unwrap());
+    relay.lane().spawn(async move { relay.serve(theirs).await });
     client
 }
 

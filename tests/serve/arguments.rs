@@ -58,6 +58,7 @@ fn all_mistakes_are_told_together() {
     let mistakes = Rig::new()
         .arg("--listen=/no/scheme")
         .arg("--listen=tcp://0.0.0.0:2375")
+        .arg("--admin=tcp://0.0.0.0:9100")
         .arg("--engine=ssh://host")
         .arg("--socket-mode=0999")
         .arg("--socket-group=no-such-group")
@@ -69,6 +70,7 @@ fn all_mistakes_are_told_together() {
     let expected = [
         ("--listen", "/no/scheme"),
         ("--listen", "tcp://0.0.0.0:2375"),
+        ("--admin", "tcp://0.0.0.0:9100"),
         ("--engine", "ssh://host"),
         ("--socket-mode", "0999"),
         ("--socket-group", "no-such-group"),

@@ -7,6 +7,7 @@ use std::{
         fs::{MetadataExt as _, PermissionsExt as _, symlink},
         net::{UnixListener, UnixStream},
     },
+    path::Path,
     process::Command,
     thread,
     time::Duration,
@@ -14,7 +15,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::rig::{Rig, eventually, exists};
+use crate::rig::{PATIENCE, Refit, Rig, Spot, eventually, exists};
 
 #[test]
 fn a_stale_socket_is_replaced() {
@@ -117,23 +118,49 @@ fn a_socket_file_of_somebody_else_stays() {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.log);
 }
 
-/// Needs the relay: a client that says nothing keeps its connection.
-#[test]
-fn running_out_of_descriptors_is_survived() {
+/// Listens at the socket, with no engine; its limits of open files are as `ulimit` says.
+fn limited(ulimit: &str) -> (Refit, Spot) {
     let mut shell = Command::new("sh");
-    shell.args(["-c", "ulimit -n 32 && exec \"$@\"", "sh"]);
+    shell.args(["-c", &format!("ulimit {ulimit} && exec \"$@\""), "sh"]);
     let rig = Rig::by_way_of(shell).listen("docker.sock");
     let socket = rig.at("docker.sock");
     let engine = rig.unix("no-engine.sock");
-    let refit = rig.arg("--engine").arg(engine).serve();
-    let silent: Vec<_> = (0..40)
-        .map(|_| UnixStream::connect(&socket).expect("there is room in the queue"))
-        .collect();
-    // Queued behind the silent ones, it is answered once they have gone.
-    let mut asking = UnixStream::connect(&socket).expect("connect");
+    (rig.arg("--engine").arg(engine).serve(), socket)
+}
+
+/// Clients that say nothing: the relay keeps their connections.
+fn silent(socket: &Path, count: usize) -> Vec<UnixStream> {
+    let connect = |_| UnixStream::connect(socket).expect("there is room in the queue");
+    (0..count).map(connect).collect()
+}
+
+/// A client that has asked.
+fn asking(socket: &Path) -> UnixStream {
+    let mut asking = UnixStream::connect(socket).expect("connect");
+    let ping = b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n";
+    asking.write_all(ping).expect("write");
     asking
-        .write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\n\r\n")
-        .expect("write");
+}
+
+#[test]
+fn the_soft_limit_of_descriptors_is_no_limit() {
+    let (refit, socket) = limited("-Sn 64");
+    let _silent = silent(&socket, 100);
+    let mut asking = asking(&socket);
+    asking.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut status = [0; 12];
+    asking.read_exact(&mut status).expect("an answer");
+    assert_eq!(&status, b"HTTP/1.1 503");
+    let log = refit.stop();
+    assert!(!log.contains("can't accept"), "{log}");
+}
+
+#[test]
+fn running_out_of_descriptors_is_survived() {
+    let (refit, socket) = limited("-n 32");
+    let silent = silent(&socket, 40);
+    // Queued behind the silent ones, it is answered once they have gone.
+    let mut asking = asking(&socket);
     asking.set_nonblocking(true).expect("non-blocking");
     assert!(asking.read(&mut [0; 12]).is_err(), "it waits");
     // Nothing tells that an attempt has failed again, and the log must not either: there are ten.
@@ -146,6 +173,7 @@ fn running_out_of_descriptors_is_survived() {
     // More than once, as those that were queued when the silent had gone don't fit at once.
     let told = log.matches("can't accept").count();
     assert!((1..=4).contains(&told), "{log}");
+    assert!(log.contains("this process may open 32 files"), "{log}");
     // The last attempt may have found neither a descriptor nor anybody to accept.
     let again = log.matches("accepting again").count();
     assert!((told.max(2) - 1..=told).contains(&again), "{log}");

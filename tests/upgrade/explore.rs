@@ -121,6 +121,7 @@ fn running(policy: &'static str, replacement: Replacement) -> Case {
         obstacle: None,
         companions: Companions::Nobody,
         has_gap: false,
+        goes_back: false,
     }
 }
 
@@ -177,6 +178,30 @@ fn one_fault_over_an_original_that_does_not_run() {
         }
     }
     tally.conclude("single faults, not plainly running", 6500);
+}
+
+/// What is gone back to is good, or fails.
+#[test]
+fn one_fault_over_going_back() {
+    let mut tally = Tally::default();
+    let back = |activity, policy, replacement| Case {
+        activity,
+        goes_back: true,
+        ..running(policy, replacement)
+    };
+    for case in [
+        back(Activity::Running, "always", GOOD),
+        back(Activity::Running, "on-failure:3", Replacement::Exits),
+        back(Activity::Paused, "unless-stopped", GOOD),
+        back(Activity::Stopped, "always", GOOD),
+        Case {
+            is_auto_removed: true,
+            ..back(Activity::Running, "no", Replacement::Exits)
+        },
+    ] {
+        singles(&mut tally, case);
+    }
+    tally.conclude("single faults, going back", 1500);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     engine,
     simulated::{Fault, Simulated},
+    upgrade,
 };
 
 const NAME: &str = "web.refit-helper";
@@ -143,6 +144,33 @@ async fn it_goes_back_when_it_is_asked_to() {
     };
     assert_eq!(failure.rollback, Rollback::Restored);
     assert!(failure.message.contains("cancelled"), "{failure}");
+}
+
+/// The Refit that it is sent by has found the generation before.
+#[tokio::test(start_paused = true)]
+async fn it_goes_to_the_generation_before() {
+    let engine = engine();
+    let always = json!({ "Name": "always", "MaximumRetryCount": 0 });
+    let host = json!({ "RestartPolicy": always, "Memory": 7 });
+    engine.run("web", &json!({ "Image": "web:1", "HostConfig": host }));
+    let patch = json!({ "Image": "web:2", "HostConfig": { "Memory": 8 } });
+    let upgraded = upgrade(&engine, &patch).await.expect("an upgrade");
+    let id = upgraded.current.id;
+    let errand = json!({
+        "Transaction": "one", "Leader": id, "Name": "web", "Own": "web", "Owner": null,
+        "Task": { "Upgrade": {
+            "Patch": {}, "RenewVolumes": false, "GoBack": true,
+            "Monitor": { "secs": 1, "nanos": 0 }, "RequireSameAddress": false,
+            "Image": "web:1", "ImageId": "sha256:1",
+        } },
+    });
+    let labels = json!({ "io.refit.helper": errand.to_string() });
+    engine.run(NAME, &json!({ "Image": "web:2", "Labels": labels }));
+    let told = help(&engine, CancellationToken::new()).await;
+    assert_eq!(problems(&engine, &id, &told.expect("it lives")), [""; 0]);
+    let back = engine.inspect("web");
+    assert_eq!(back["Config"]["Image"], "web:1");
+    assert_eq!(back["HostConfig"]["Memory"], 7);
 }
 
 /// Whether a fault is one that the helper itself can be met by; what dockerd and other people do is

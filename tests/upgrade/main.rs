@@ -4,6 +4,7 @@ mod addresses;
 mod behaviours;
 mod explore;
 mod faults;
+mod generations;
 mod helper;
 mod identity;
 mod recovery;
@@ -19,7 +20,7 @@ use refit::{
 use serde_json::{Value, json};
 
 use behaviours::{Behaviour, behaviours, restarts, simulate};
-use simulated::Simulated;
+use simulated::{Fault, Simulated};
 
 fn request(patch: &Value) -> Request {
     Request {
@@ -97,6 +98,32 @@ async fn a_tag_that_moves_between_plan_and_create_is_refused_and_nothing_is_touc
 }
 
 #[tokio::test]
+async fn who_joins_it_meanwhile_is_not_cut_off() {
+    let engine = engine();
+    let id = engine.run("web", &json!({ "Image": "web:1" }));
+    engine.before_create(|world| {
+        let joins = json!({ "NetworkMode": "container:web" });
+        let body = json!({ "Image": "web:1", "HostConfig": joins });
+        world.by_itself(|world| world.create("mon", &body).expect("a container"));
+    });
+    let failure = upgrade(&engine, &json!({ "Image": "web:2" })).await;
+    let failure = failure.expect_err("a failure");
+    assert_eq!(
+        (failure.step, failure.rollback),
+        (Step::Hold, Rollback::NotNeeded)
+    );
+    assert!(failure.message.contains("mon has joined it"), "{failure}");
+    let original = engine.inspect("web");
+    assert_eq!(
+        (&original["Id"], &original["State"]["Status"]),
+        (&json!(id), &json!("running"))
+    );
+    // The next one has it as a member.
+    let outcome = upgrade(&engine, &json!({ "Image": "web:2" })).await;
+    assert_eq!(outcome.expect("an upgrade").companions.len(), 1);
+}
+
+#[tokio::test]
 async fn what_changes_nothing_touches_nothing() {
     let engine = engine();
     engine.run(
@@ -120,6 +147,29 @@ async fn what_changes_nothing_touches_nothing() {
     }
     let outcome = upgrade(&engine, &json!({ "Cmd": ["other"] })).await;
     assert!(outcome.expect("an upgrade").changed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_is_in_the_way_of_no_upgrade() {
+    let engine = engine();
+    let id = engine.run("web", &json!({ "Image": "web:1" }));
+    let upgrades = Upgrades::new(engine.clone());
+    let calls = engine.world().calls.len();
+    // When the container is known.
+    engine.world().faults = vec![(calls + 2, Fault::Late(Duration::from_secs(5)))];
+    let patch = json!({ "Image": "web:2" });
+    let look = Request {
+        dry_run: true,
+        ..request(&patch)
+    };
+    let _dry = upgrades.begin("web".to_owned(), look);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(engine.world().calls.len() > calls + 2);
+    let unknown = upgrades.report(&id).await;
+    assert!(unknown.is_err(), "{unknown:?}");
+    let run = upgrades.begin("web".to_owned(), request(&patch));
+    let ending = run.outcome.await.expect("an outcome");
+    assert!(matches!(ending, Ok(Ending::Upgraded(_))), "{ending:?}");
 }
 
 /// As it was measured on real ones: `compat-tests` plays the same on them.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use refit::upgrade::{Recovered, Upgrades};
+use refit::upgrade::{Recovered, Rollback, Upgrades};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -61,6 +61,63 @@ async fn two_hundred_unfinished_upgrades_are_recovered_side_by_side() {
     assert!(elapsed < 8 * MONITOR, "{elapsed:?}");
     let again = upgrades.recover_once(false).await.expect("a recovery");
     assert_eq!(again, []);
+}
+
+/// An engine with a container that takes ten minutes to stop.
+fn with_slow() -> Arc<Simulated> {
+    let engine = engine();
+    let config = json!({ "Cmd": ["stubborn"] });
+    engine.world().tag("stubborn", "sha256:9", &config);
+    engine.run("web", &json!({ "Image": "stubborn" }));
+    engine
+}
+
+/// However long the engine goes on with a stop whose client is gone, what counts as brought back runs in
+/// the end.
+#[tokio::test(start_paused = true)]
+async fn a_stop_of_ten_minutes_is_outlasted() {
+    let begin = |engine: &Arc<Simulated>| {
+        let mut request = request(&json!({ "Image": "web:2" }));
+        request.stop.timeout = Some(600);
+        Upgrades::new(engine.clone()).begin("web".to_owned(), request)
+    };
+    let rehearsed = with_slow();
+    let outcome = begin(&rehearsed).outcome.await;
+    outcome.expect("an outcome").expect("an upgrade");
+    let stop = rehearsed
+        .world()
+        .calls
+        .iter()
+        .position(|c| c.what == "stop");
+    let stop = stop.expect("a stop");
+
+    let is_back = |engine: &Simulated| {
+        let world = engine.world();
+        let names: Vec<&str> = world.containers.iter().map(|c| c.name.as_str()).collect();
+        names == ["web"] && world.containers[0].has_process()
+    };
+    // Its answer is lost: who asked is told when the original is back for good.
+    let engine = with_slow();
+    engine.world().faults = vec![(stop, Fault::Lost { done: true })];
+    let asked = Instant::now();
+    let failure = begin(&engine).outcome.await.expect("an outcome");
+    let failure = failure.expect_err("a failure");
+    assert_eq!(failure.rollback, Rollback::Restored, "{failure}");
+    assert!(asked.elapsed() >= Duration::from_secs(600), "{failure}");
+    assert!(is_back(&engine), "{failure}");
+
+    // Refit dies with it: the next one serves meanwhile, and goes on with it.
+    let engine = with_slow();
+    engine.world().faults = vec![(stop, Fault::Crash { done: true })];
+    drop(begin(&engine));
+    engine.died().await;
+    let engine = Arc::new(engine.another());
+    let found = Instant::now();
+    Upgrades::new(engine.clone()).recover().await;
+    assert!(found.elapsed() < Duration::from_secs(400));
+    assert!(!is_back(&engine), "the marker is there");
+    sleep(Duration::from_secs(400)).await;
+    assert!(is_back(&engine));
 }
 
 /// An engine with a container of `--rm` that was upgraded once.

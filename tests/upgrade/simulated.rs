@@ -34,7 +34,7 @@ use tokio::{
 };
 
 use container::Actor;
-pub use container::{Container, Mount};
+pub use container::{Container, FIRST_BACKOFF, LONGEST_BACKOFF, Mount};
 pub use fault::{Call, Death, Fault, Verb, Whom};
 pub use world::World;
 
@@ -334,6 +334,17 @@ impl Engine for Simulated {
         self.call("inspect network", reference, look).await
     }
 
+    async fn inspect_volume(&self, name: &str) -> Result<Value> {
+        let look = |world: &mut World| {
+            let is_there = world.volumes.contains(name);
+            let missing = || refused(404, format!("get {name}: no such volume"));
+            is_there
+                .then(|| json!({ "Name": name }))
+                .ok_or_else(missing)
+        };
+        self.call("inspect volume", name, look).await
+    }
+
     async fn list_labelled(&self, label: &str) -> Result<Vec<String>> {
         let bears = |c: &&Container| bears(&c.config["Labels"], label);
         let list = |world: &mut World| {
@@ -383,9 +394,8 @@ impl Engine for Simulated {
         _auth: Option<&str>,
         _progress: &(dyn Fn(PullLine) + Send + Sync),
     ) -> Result<()> {
-        let message = format!("pull access denied for {reference}");
-        self.call("pull", reference, |_| Err(refused(404, message)))
-            .await
+        let pull = |world: &mut World| world.pull(reference);
+        self.call("pull", reference, pull).await
     }
 
     async fn create_container(

@@ -71,3 +71,41 @@ async fn one_that_somebody_started_again_has_ended() {
     let told = "its process ended with exit code 3 and was started again by somebody";
     assert!(failure.message.contains(told), "{failure}");
 }
+
+/// Rolls back to an original that cannot stay up any more: each of its runs ends after 100 ms. So many of
+/// its starts are answered later than that.
+async fn rolled_back_to_one_that_ends(late_starts: usize) -> Failure {
+    let late = Fault::Late(Duration::from_millis(200));
+    let mut faults = Vec::new();
+    loop {
+        let engine = engine();
+        let id = engine.run("web", &json!({ "Image": "web:1" }));
+        engine.world().faults.clone_from(&faults);
+        engine.before_create(|world| {
+            let original = world.containers.iter_mut().find(|c| c.name == "web");
+            original.expect("the original").config["Cmd"] = json!(["exit", "5", "100"]);
+        });
+        let upgrade = crate::upgrade(&engine, &json!({ "Cmd": ["missing"] })).await;
+        let failure = upgrade.expect_err("a failure");
+        if faults.len() == late_starts {
+            return failure;
+        }
+        let world = engine.world();
+        let starts = world.calls.iter().enumerate();
+        let mut starts = starts.filter(|(_, call)| call.what == "start" && call.subject == id);
+        let (at, _) = starts.nth(faults.len()).expect("one more start");
+        faults.push((at, late));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_last_start_of_an_original_did_is_looked_at() {
+    for late_starts in [0, 5] {
+        let failure = rolled_back_to_one_that_ends(late_starts).await;
+        assert_eq!(failure.rollback, Rollback::Restored, "{failure}");
+    }
+    let failure = rolled_back_to_one_that_ends(6).await;
+    assert_eq!(failure.rollback, Rollback::Incomplete, "{failure}");
+    let told = "each time its process ended with exit code 5";
+    assert!(failure.message.contains(told), "{failure}");
+}

@@ -28,6 +28,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Vec<String>,
 
+    /// Address to answer GET /healthz and GET /metrics on; repeatable [default: none]
+    ///
+    /// unix:///absolute/path or tcp://127.0.0.1:port: another TCP address than a loopback one takes
+    /// --insecure-tcp. It answers as soon as every address is bound, also while unfinished upgrades
+    /// are recovered, and as long as Refit runs. The variable takes several addresses, as above.
+    ///
+    /// [env: REFIT_ADMIN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) admin: Vec<String>,
+
     /// Permissions of the sockets that we make, octal [default: 0660]
     ///
     /// [env: REFIT_SOCKET_MODE]
@@ -45,7 +55,7 @@ pub(crate) struct Args {
     /// Allow TCP listeners, which anybody who reaches them can use
     ///
     /// Who can use the Docker API is root on its host. A TCP listener asks nobody who they are,
-    /// and encrypts nothing.
+    /// and encrypts nothing. An --admin listener only tells, and may be on a loopback address anyway.
     ///
     /// [env: REFIT_INSECURE_TCP=true]
     #[arg(long)]
@@ -93,7 +103,7 @@ mod tests {
             .get_arguments()
             .filter(|option| option.get_id() != "help")
             .collect();
-        assert_eq!(options.len(), 11);
+        assert_eq!(options.len(), 12);
         for option in options {
             let name = option.get_long().expect("options are long");
             let variable = format!("[env: REFIT_{}", name.to_uppercase().replace('-', "_"));

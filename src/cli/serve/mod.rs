@@ -14,8 +14,9 @@ use tracing::{error, info};
 use super::{helper, sources::Surroundings};
 use crate::{
     api::Api,
+    engine::Address,
     relay::Relay,
-    server::{self, BindError, Bound, Inherited, Server},
+    server::{self, Admin, BindError, Bound, Inherited, Server, SocketAccess, Watched},
     upgrade::Upgrades,
 };
 pub(super) use args::Args;
@@ -55,6 +56,7 @@ pub(super) fn main(args: Args) -> ExitCode {
         }
     };
     settings.log.start();
+    server::raise_descriptor_limit();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -84,21 +86,34 @@ async fn serve(settings: Settings, inherited: Vec<Inherited>) -> anyhow::Result<
     let shutdown = CancellationToken::new();
     let running = async {
         let bound = bind(&settings, inherited).await?;
-        anyhow::Ok(server::run(wire(bound, settings)?, shutdown.clone()).await?)
+        let admin_bound = bind_all(&settings.admin, &settings.access).await?;
+        let server = wire(bound, admin_bound, settings)?;
+        anyhow::Ok(server::run(server, shutdown.clone()).await?)
     };
     signals.run(running, shutdown.clone()).await
 }
 
 /// Puts the layers together, from the bottom up.
-fn wire(bound: Vec<Bound>, settings: Settings) -> io::Result<Server<Relay, Upgrades>> {
+fn wire(
+    bound: Vec<Bound>,
+    admin_bound: Vec<Bound>,
+    settings: Settings,
+) -> io::Result<Server<Relay, Upgrades, Admin<Watched>>> {
     let engine = Arc::new(settings.engine.engine());
     let own_container = helper::own_container(&settings.engine, &settings.log);
-    let upgrades = Arc::new(Upgrades::with_own_container(engine, own_container));
+    let upgrades = Arc::new(Upgrades::with_own_container(engine.clone(), own_container));
     let api = Api::new(Arc::clone(&upgrades));
     let relay = Relay::new(settings.engine.address, api)?;
+    let watched = Watched {
+        engine,
+        upgrades: Arc::clone(&upgrades),
+    };
+    let admin = Admin::new(watched, upgrades.metrics(), relay.metrics());
     Ok(Server {
         bound,
         serve: Arc::new(relay),
+        admin_bound,
+        admin: Arc::new(admin),
         transactions: upgrades,
         drain_limit: settings.drain,
     })
@@ -110,8 +125,14 @@ async fn bind(settings: &Settings, inherited: Vec<Inherited>) -> Result<Vec<Boun
     for socket in inherited {
         bound.push(server::adopt(socket)?);
     }
-    for address in &settings.listen {
-        bound.push(server::bind(address, &settings.access).await?);
+    bound.extend(bind_all(&settings.listen, &settings.access).await?);
+    Ok(bound)
+}
+
+async fn bind_all(addresses: &[Address], access: &SocketAccess) -> Result<Vec<Bound>, BindError> {
+    let mut bound = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        bound.push(server::bind(address, access).await?);
     }
     Ok(bound)
 }

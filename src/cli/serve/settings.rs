@@ -6,25 +6,21 @@ use super::{args::Args, groups};
 use crate::{
     cli::{
         engine::{self, duration},
+        listen::{self, ADMIN, LISTEN, Listener},
         log,
         sources::{Mistakes, Name, Reader, Surroundings},
-        whose::same_socket,
+        whose::{is_local, same_socket},
     },
     engine::Address,
     server::SocketAccess,
 };
 
-const DEFAULT_LISTEN: &str = "/run/refit/docker.sock";
 const DEFAULT_MODE: u32 = 0o660;
 const DEFAULT_DRAIN: Duration = Duration::from_secs(60);
 
 /// The longest path that a unix socket can be bound to: `sun_path`, less the closing zero.
 const LONGEST_PATH: usize = 107;
 
-const LISTEN: Name = Name {
-    option: "--listen",
-    variable: "REFIT_LISTEN",
-};
 const MODE: Name = Name {
     option: "--socket-mode",
     variable: "REFIT_SOCKET_MODE",
@@ -46,6 +42,8 @@ pub(super) struct Settings {
     /// The addresses to bind, no two the same, none the engine's. Empty only where sockets are
     /// handed over.
     pub(super) listen: Vec<Address>,
+    /// Further addresses to bind, for those who watch.
+    pub(super) admin: Vec<Address>,
     /// Where the engine is, and how long it may take.
     pub(super) engine: engine::Settings,
     /// Who may connect to the sockets that we make.
@@ -53,12 +51,6 @@ pub(super) struct Settings {
     /// How long a shutdown waits for transactions.
     pub(super) drain: Duration,
     pub(super) log: log::Settings,
-}
-
-/// A listener: an address that is asked for, or one that was handed over.
-struct Listener {
-    origin: &'static str,
-    address: Address,
 }
 
 impl Settings {
@@ -76,9 +68,13 @@ impl Settings {
             .chain(asked_for)
             .collect();
         let allowed = insecure_tcp(&mut reader, args.insecure_tcp);
-        check_listeners(&mut reader, &listeners, allowed);
+        check_who_connects(&mut reader, &listeners, allowed);
+        let admin = listen::asked_for(&mut reader, args.admin, ADMIN).unwrap_or_default();
+        check_who_watches(&mut reader, &admin, allowed);
+        let all: Vec<_> = listeners.iter().chain(&admin).collect();
+        check_listeners(&mut reader, &all);
         let engine = engine::Settings::read(&mut reader, args.engine, &|address| {
-            let mut ours = listeners.iter();
+            let mut ours = all.iter();
             let ours = ours.find(|ours| same_socket(&ours.address, address))?;
             Some((ours.origin, ours.address.to_string()))
         });
@@ -96,6 +92,7 @@ impl Settings {
                 .filter(|listener| listener.origin != LISTEN_FDS)
                 .map(|listener| listener.address)
                 .collect(),
+            admin: admin.into_iter().map(|admin| admin.address).collect(),
             engine,
             access: SocketAccess {
                 mode: mode.unwrap_or(DEFAULT_MODE),
@@ -110,34 +107,15 @@ impl Settings {
 /// The addresses that are asked for: by options, else by the variable, else the default, which
 /// sockets that were handed over replace.
 fn listen(reader: &mut Reader<'_>, options: Vec<String>) -> Vec<Listener> {
-    let mut origin = LISTEN.option;
-    let mut texts = options;
-    if texts.is_empty()
-        && let Some(given) = reader.variable(LISTEN.variable)
-    {
-        origin = given.origin;
-        texts = split(&given.text);
-    }
-    if texts.is_empty() && reader.around.inherited.is_empty() {
-        let address = Address::Unix(DEFAULT_LISTEN.into());
-        return vec![Listener { origin, address }];
-    }
-    let mut listeners = Vec::with_capacity(texts.len());
-    for text in texts {
-        match text.parse() {
-            Ok(address) => listeners.push(Listener { origin, address }),
-            Err(error) => reader.mistake(origin, error),
-        }
-    }
-    listeners
-}
-
-/// The addresses of a variable, which has room for one text only.
-fn split(text: &str) -> Vec<String> {
-    text.split([',', ' ', '\t', '\n'])
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let asked_for = listen::asked_for(reader, options, LISTEN);
+    asked_for.unwrap_or_else(|| {
+        let default = Listener {
+            origin: LISTEN.option,
+            address: Address::Unix(listen::DEFAULT.into()),
+        };
+        let is_replaced = !reader.around.inherited.is_empty();
+        (!is_replaced).then_some(default).into_iter().collect()
+    })
 }
 
 /// Whether TCP listeners are allowed.
@@ -152,25 +130,43 @@ fn insecure_tcp(reader: &mut Reader<'_>, option: bool) -> bool {
     option || variable.unwrap_or(false)
 }
 
-/// What can be wrong with an address that is one, and with several of them.
-fn check_listeners(reader: &mut Reader<'_>, listeners: &[Listener], insecure_tcp: bool) {
+/// Whoever reaches a Docker socket must be known.
+fn check_who_connects(reader: &mut Reader<'_>, listeners: &[Listener], insecure_tcp: bool) {
     for refused in reader.around.refused {
         reader.mistake(LISTEN_FDS, refused);
     }
+    for Listener { origin, address } in listeners {
+        if matches!(address, Address::Tcp(_)) && !insecure_tcp {
+            let what = format!(
+                "whoever reaches {address} would be root on the engine's host; \
+                 --insecure-tcp ({INSECURE_TCP}=true) allows that"
+            );
+            reader.mistake(origin, what);
+        }
+    }
+}
+
+/// Whoever watches can change nothing, but what they see is not for everybody.
+fn check_who_watches(reader: &mut Reader<'_>, admin: &[Listener], insecure_tcp: bool) {
+    for Listener { origin, address } in admin {
+        if !is_local(address) && !insecure_tcp {
+            let what = format!(
+                "{address} is no loopback address, and asks nobody who they are; \
+                 --insecure-tcp ({INSECURE_TCP}=true) allows that"
+            );
+            reader.mistake(origin, what);
+        }
+    }
+}
+
+/// What can be wrong with an address that is one, and with several of them.
+fn check_listeners(reader: &mut Reader<'_>, listeners: &[&Listener]) {
     for (n, Listener { origin, address }) in listeners.iter().enumerate() {
-        match address {
-            Address::Tcp(_) if !insecure_tcp => reader.mistake(
-                origin,
-                format!(
-                    "whoever reaches {address} would be root on the engine's host; \
-                     --insecure-tcp ({INSECURE_TCP}=true) allows that"
-                ),
-            ),
-            Address::Unix(path) if path.as_os_str().len() > LONGEST_PATH => reader.mistake(
-                origin,
-                format!("the path of {address} is longer than {LONGEST_PATH} bytes"),
-            ),
-            _ => {}
+        if let Address::Unix(path) = address
+            && path.as_os_str().len() > LONGEST_PATH
+        {
+            let what = format!("the path of {address} is longer than {LONGEST_PATH} bytes");
+            reader.mistake(origin, what);
         }
         let twice = listeners[..n]
             .iter()

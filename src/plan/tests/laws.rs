@@ -174,6 +174,33 @@ proptest! {
         }
     }
 
+    /// Whatever the upgrade was, and whatever the request.
+    #[test]
+    fn going_back_makes_it_what_it_was(first in upgrade()) {
+        let old_image = first.old_image.clone().expect("it has one");
+        let mut after = first.container.clone();
+        after["Image"] = first.new_image["Id"].clone();
+        after["Config"] = replaced(&first).expect("a command");
+        after["HostConfig"] = first.create("/HostConfig");
+        let mut then = specification(&first.container);
+        then["Image"] = old_image["Id"].clone();
+        let plan = go_back(&Inputs {
+            api: first.api,
+            container: &after,
+            old_image: Some(&first.new_image),
+            new_image: &old_image,
+            reference: first.reference,
+            patch: &Object::new(),
+            renewed: &[],
+        }, &then).expect("a plan");
+        let config = created(&plan.create, &old_image["Config"]);
+        prop_assert_eq!(config, Some(first.container["Config"].clone()));
+        let again = Case { patch: json!({}), new_image: old_image, ..first.clone() }.plan();
+        prop_assert_eq!(&plan.create, &again.create);
+        prop_assert_eq!(&plan.connect, &again.connect);
+        prop_assert!(plan.changed);
+    }
+
     #[test]
     fn the_order_of_keys_says_nothing(mut case in upgrade()) {
         case.patch["HostConfig"] = json!({

@@ -56,7 +56,7 @@ fn what_follows_a_possible_hijack_waits_for_the_answer() {
         requests.judge(bytes.as_bytes(), &mut responses),
         ATTACH.len()
     );
-    requests.end(&responses);
+    requests.end(OURS.as_bytes(), &responses);
     assert_eq!(requests.judge(OURS.as_bytes(), &mut responses), 0);
     responses.observe(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(requests.judge(OURS.as_bytes(), &mut responses), 0);
@@ -68,12 +68,14 @@ fn what_follows_a_possible_hijack_waits_for_the_answer() {
 const STOP: &str = "POST /containers/web/stop HTTP/1.1\r\n\r\n";
 const CONNECT: &str = "POST /networks/app/connect HTTP/1.1\r\nContent-Length: 21\r\n\r\n\
                        {\"Container\": \"web\" }";
+const RENAME: &str =
+    "POST /containers/two/rename?name=three HTTP/1.1\r\nContent-Length: 8\r\n\r\nname=web";
 
 #[test]
 fn what_would_get_in_an_upgrades_way_does_not_go() {
     let get = "GET /containers/web/json HTTP/1.1\r\n\r\n";
-    let other = CONNECT.replace("web", "two");
-    for refused in [STOP, CONNECT] {
+    let other = CONNECT.replace("web", "two") + &RENAME.replace("web", "six");
+    for refused in [STOP, CONNECT, RENAME] {
         let before = format!("{get}{other}{get}");
         let mut requests = isolated();
         let bytes = format!("{before}{refused}{get}");
@@ -92,8 +94,21 @@ fn a_body_that_is_waited_for_goes_when_the_client_sends_no_more() {
     let (mut requests, mut responses) = (isolated(), Responses::default());
     let part = &CONNECT[..CONNECT.len() - 1];
     assert_eq!(requests.judge(part.as_bytes(), &mut responses), 0);
-    requests.end(&responses);
+    requests.end(part.as_bytes(), &responses);
     assert_eq!(requests.judge(part.as_bytes(), &mut responses), part.len());
+}
+
+#[test]
+fn a_body_that_is_cut_short_behind_what_it_names_does_not_go() {
+    let form = RENAME.replace("Content-Length: 8", "Content-Length: 80");
+    for cut in [CONNECT.replace("21", "210"), form] {
+        let (mut requests, mut responses) = (isolated(), Responses::default());
+        assert_eq!(requests.judge(cut.as_bytes(), &mut responses), 0, "{cut}");
+        assert!(!requests.is_ours(), "{cut}");
+        requests.end(cut.as_bytes(), &responses);
+        assert_eq!(requests.judge(cut.as_bytes(), &mut responses), 0, "{cut}");
+        assert!(requests.is_ours(), "{cut}");
+    }
 }
 
 #[test]
@@ -279,7 +294,7 @@ fn a_body_that_cannot_be_looked_at_goes_as_it_is() {
     let (mut requests, mut responses) = (identifying(Isolation::default()), Responses::default());
     let part = &create[..create.len() - 1];
     assert_eq!(requests.judge(part.as_bytes(), &mut responses), 0);
-    requests.end(&responses);
+    requests.end(part.as_bytes(), &responses);
     assert_eq!(requests.judge(part.as_bytes(), &mut responses), part.len());
 }
 

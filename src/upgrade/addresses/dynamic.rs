@@ -17,10 +17,29 @@ const FAMILIES: [[&str; 2]; 2] = [
 
 /// The dynamic addresses that a container has now, as inspect prints it: none, unless it runs.
 pub fn dynamic(document: &Value) -> Vec<DynamicAddress> {
+    endpoints(document).flat_map(of_endpoint).collect()
+}
+
+fn endpoints(document: &Value) -> impl Iterator<Item = &Value> {
     let endpoints = document.pointer("/NetworkSettings/Networks");
     let endpoints = endpoints.and_then(Value::as_object);
-    let endpoints = endpoints.into_iter().flat_map(Map::values);
-    endpoints.flat_map(of_endpoint).collect()
+    endpoints.into_iter().flat_map(Map::values)
+}
+
+/// The configured addresses of a container, in the shape of dynamic ones.
+pub fn configured(document: &Value) -> Vec<DynamicAddress> {
+    let of_endpoint = |endpoint: &Value| {
+        let network = text(endpoint, "/NetworkID").to_owned();
+        FAMILIES.map(|[_, configured]| {
+            let ip = text(endpoint, configured).parse().ok()?;
+            let network = network.clone();
+            Some(DynamicAddress { network, ip })
+        })
+    };
+    endpoints(document)
+        .flat_map(of_endpoint)
+        .flatten()
+        .collect()
 }
 
 /// Those that its replacement is to have: but for those that the request's `patch` speaks of.
@@ -87,6 +106,11 @@ mod tests {
             ["1 10.0.0.2", "1 fd00::2", "2 fd01::2", "3 10.2.0.2"]
         );
         assert_eq!(dynamic(&json!({})), []);
+        let endpoints = json!({ "NetworkID": "2", "IPAMConfig": { "IPv4Address": "10.1.0.9" } });
+        let found = configured(&json!({ "NetworkSettings": { "Networks": { "a": endpoints } } }));
+        let ip = "10.1.0.9".parse().expect("an address");
+        let network = "2".to_owned();
+        assert_eq!(found, [DynamicAddress { network, ip }]);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! *placeholders*, containers that only wait, occupy every lower one that is free, and what starts next
 //! gets the original's: the replacement, or on the way back the original itself. Then they go.
 //!
-//! What cannot be held, and whoever comes in between, makes a difference that the caller is told of. No
-//! placeholder outlives its transaction: what could not be removed, recovery removes.
+//! What cannot be held, and whoever comes in between, makes a difference that the caller is told of. What
+//! could not be removed with its transaction, or was made later, recovery removes.
 //!
 //! | module | job |
 //! |---|---|
@@ -25,6 +25,6 @@ mod sweep;
 mod window;
 
 pub(super) use dynamic::{dynamic, wanted};
-pub(super) use placeholders::{Held, hold_again};
+pub(super) use placeholders::{Held, hold_again, let_go};
 pub(super) use steps::Swapped;
 pub(super) use window::{Window, Windows};

@@ -13,7 +13,7 @@ use crate::{
     engine::{ApiVersion, Container, Engine, EngineError},
     plan::Object,
     upgrade::{
-        look::{observe, text},
+        look::{self, observe, text},
         marker::{DynamicAddress, Marker, PLACEHOLDER_LABEL},
     },
 };
@@ -188,7 +188,7 @@ impl Placeholders<'_> {
             // One of ours, whose answer was lost, or that has ended with its dockerd.
             Err(EngineError::Refused { status: 409, .. }) => {
                 let found = observe(self.engine, name).await?;
-                return Ok(self.is_ours(&found));
+                return Ok(is_of(self.marker, &found));
             }
             Err(error) => return Err(error),
         }
@@ -198,11 +198,6 @@ impl Placeholders<'_> {
                 .await?;
         }
         Ok(true)
-    }
-
-    fn is_ours(&self, container: &Container) -> bool {
-        let marker = Marker::under(PLACEHOLDER_LABEL, container);
-        marker.is_some_and(|marker| marker.transaction == self.marker.transaction)
     }
 
     /// Whether it has an address below a wanted one, and none that is wanted itself.
@@ -221,6 +216,12 @@ impl Placeholders<'_> {
             .collect();
         orders.contains(&Ordering::Less) && !orders.contains(&Ordering::Equal)
     }
+}
+
+/// Whether a container is a placeholder of the transaction of this marker.
+fn is_of(marker: &Marker, container: &Container) -> bool {
+    let found = Marker::under(PLACEHOLDER_LABEL, container);
+    found.is_some_and(|found| found.transaction == marker.transaction)
 }
 
 /// Holds what is below these addresses right before whoever is to have them is started, as far as can be
@@ -244,6 +245,42 @@ pub async fn hold_again(engine: &dyn Engine, marker: &Marker, wanted: &[DynamicA
             name, why, "not all lower addresses could be held"
         );
     }
+}
+
+/// Removes what stands on these addresses, right before whoever they are configured for is started. `marker`
+/// is the leader's.
+///
+/// # Errors
+/// As the engine says it.
+pub(super) async fn make_way(
+    engine: &dyn Engine,
+    marker: &Marker,
+    wanted: &[DynamicAddress],
+) -> Result<(), EngineError> {
+    let placeholders = Placeholders {
+        engine,
+        marker,
+        wanted,
+    };
+    let networks: BTreeSet<&str> = wanted.iter().map(|a| a.network.as_str()).collect();
+    for network in networks {
+        let printed = engine.inspect_network(network).await?;
+        placeholders.make_way(network, &printed).await?;
+    }
+    Ok(())
+}
+
+/// Removes all placeholders of a transaction, where one may be in the way of an original that is to be
+/// started again: that it runs comes before its address. `marker` is the leader's.
+///
+/// # Errors
+/// As the engine says it.
+pub async fn let_go(engine: &dyn Engine, marker: &Marker) -> Result<(), EngineError> {
+    let found = look::bearing(engine, PLACEHOLDER_LABEL).await?.containers;
+    for placeholder in found.iter().filter(|found| is_of(marker, found)) {
+        engine.remove_by_force(&placeholder.id).await?;
+    }
+    Ok(())
 }
 
 /// Removes the placeholders of a transaction, and their image, where there are any.

@@ -1,17 +1,19 @@
 //! What a transaction does for the addresses, and when.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use tracing::warn;
 
-use super::placeholders::{Held, Placeholders, hold_again, release};
+use super::{
+    dynamic::configured,
+    placeholders::{Held, Placeholders, hold_again, make_way, release},
+};
 use crate::{
-    engine::{Container, Status},
-    plan::Object,
+    engine::{Container, EngineError, Status},
     upgrade::{
         fault::Fault,
         look::observe,
-        marker::{Marker, RunState},
+        marker::RunState,
         members::Member,
         outcome::{Failure, Rollback, Step},
         reach,
@@ -25,7 +27,7 @@ use crate::{
 const FORWARD: Duration = Duration::from_secs(2 * 60);
 
 /// How long when something is down, or a client waits for its answer.
-const BACK: Duration = Duration::from_secs(5);
+pub(super) const BACK: Duration = Duration::from_secs(5);
 
 /// What came of the steps from hold to commit.
 pub struct Swapped {
@@ -40,12 +42,18 @@ pub struct Swapped {
 }
 
 impl Attempt<'_> {
-    /// Whether a member is to have a lower address than one that is started before it.
+    /// Whether a member is to have a lower address than one that is started before it, or has one
+    /// configured.
     pub fn is_out_of_order(&self) -> bool {
         let members = self.members.iter().enumerate();
         let mut pairs = members.flat_map(|(at, member)| {
+            let own = [
+                member.addresses.clone(),
+                configured(&member.original.document),
+            ]
+            .concat();
             let before = self.members[..at].iter().flat_map(|m| &m.addresses);
-            before.flat_map(|before| member.addresses.iter().map(move |own| (before, own)))
+            before.flat_map(move |before| own.clone().into_iter().map(move |own| (before, own)))
         });
         pairs.any(|(before, own)| {
             let is_family = before.ip.is_ipv4() == own.ip.is_ipv4();
@@ -79,7 +87,11 @@ impl Transaction<'_> {
         let held = placeholders
             .hold(&|| self.running().check().is_ok())
             .await
-            .map_err(|error| Setback::of(Step::Hold, &error))?;
+            .map_err(|error| {
+                // What was not answered may still be made.
+                self.running().leave_over();
+                Setback::of(Step::Hold, &error)
+            })?;
         for number in 1..=held.made {
             self.lock.extend(&marker.hold_name(number));
         }
@@ -96,8 +108,14 @@ impl Transaction<'_> {
     /// until it comes.
     pub async fn hold_before(&self, attempt: &Attempt<'_>, at: usize) {
         if attempt.is_out_of_order() {
-            let Member { addresses, .. } = &attempt.members[at];
-            hold_again(self.engine, &attempt.members[0].marker, addresses).await;
+            let member = &attempt.members[at];
+            let (engine, marker) = (self.engine, &attempt.members[0].marker);
+            hold_again(engine, marker, &member.addresses).await;
+            let configured = configured(&member.original.document);
+            if let Err(error) = make_way(engine, marker, &configured).await {
+                let (transaction, name) = (&marker.transaction, &member.original.name);
+                warn!(transaction, name, %error, "make way for a configured address");
+            }
         }
     }
 
@@ -120,20 +138,11 @@ impl Transaction<'_> {
 
     fn check_address(&self, at: usize, member: &Member, seen: &Container) -> Result<(), Setback> {
         let before = &member.original.document;
-        let moved = reach::addresses(before, &seen.document, &self.patch(at));
+        let moved = reach::addresses(before, &seen.document, &member.plan.asked);
         if self.request.require_same_address && !moved.is_empty() {
             return Err(Setback::because(Step::Verify, moved.join("; ")).of_member(at));
         }
         Ok(())
-    }
-
-    /// What the request says of the member at this place.
-    fn patch(&self, at: usize) -> Cow<'_, Object> {
-        if at == 0 {
-            Cow::Borrowed(&self.request.patch)
-        } else {
-            Cow::Owned(Object::new())
-        }
     }
 
     /// Whether the verified leader runs, and what clients have to reach the members by, where that is
@@ -158,7 +167,7 @@ impl Transaction<'_> {
                 }
                 Ok(seen) => self.check_address(at, member, &seen).map(|()| {
                     running |= at == 0 && seen.status == Status::Running;
-                    reach::changes(&original.document, &seen.document, &self.patch(at))
+                    reach::changes(&original.document, &seen.document, &member.plan.asked)
                 }),
                 Err(error) if error.is_not_found() && member.is_started() => {
                     let fault = verify::gone(self.engine, member.replacement_id()).await;
@@ -183,12 +192,13 @@ impl Transaction<'_> {
     }
 
     /// Before an original is started again: no other upgrade is to get its address.
-    pub async fn enter_again(&self, attempt: &Attempt<'_>) {
+    /// False: one is under way that could.
+    pub async fn enter_again(&self, attempt: &Attempt<'_>) -> bool {
         let members = attempt.members.iter();
         let had: Vec<_> = members
             .flat_map(|member| member.marker.original.addresses.clone())
             .collect();
-        self.window.enter(&had, BACK).await;
+        self.window.enter(&had, BACK).await
     }
 
     /// The placeholders go. Those that do not are left to recovery, and so are all while the upgrade can
@@ -205,14 +215,17 @@ impl Transaction<'_> {
         if !is_over || had.next().is_none() {
             return;
         }
-        self.enter_again(attempt).await;
-        let Marker {
-            transaction,
-            original,
-            ..
-        } = &attempt.members[0].marker;
-        if let Err(error) = release(self.engine, &attempt.members[0].marker).await {
-            let name = &original.name;
+        let marker = &attempt.members[0].marker;
+        let released = if self.enter_again(attempt).await {
+            release(self.engine, marker).await
+        } else {
+            // What is let go now, it would get.
+            Err(EngineError::unknown(
+                "another upgrade is under way on its networks",
+            ))
+        };
+        if let Err(error) = released {
+            let (transaction, name) = (&marker.transaction, &marker.original.name);
             warn!(transaction, name, %error, "placeholders are left for now");
             self.running().leave_over();
         }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{image, placeholders::remove};
+use super::{image, placeholders::remove, steps::BACK};
 use crate::{
     engine::EngineError,
     upgrade::{
         Shared,
+        journal::Journal,
         look::{self, Labelled},
         marker::{Marker, PLACEHOLDER_LABEL, is_ours},
         recover::{Recovered, Recovery, is_anothers},
@@ -89,7 +90,13 @@ impl Shared {
             return None;
         }
         let marker = match leftover.marker {
-            None => self.marker_of(transaction).await,
+            None => match self.marker_of(transaction).await {
+                Ok(marker) => marker,
+                Err(error) => {
+                    let ending = Recovered::Stuck(error.to_string());
+                    return Some(Recovery::unmarked(image::reference(transaction), ending));
+                }
+            },
             marker => marker,
         };
         let ended = |ending| match &marker {
@@ -105,6 +112,13 @@ impl Shared {
         if dry_run {
             return Some(ended(Recovered::Would("rid of its placeholders")));
         }
+        let members = marker.iter().flat_map(Marker::members);
+        let had: Vec<_> = members.flat_map(|m| m.original.addresses).collect();
+        let window = self.windows.window();
+        if !window.enter(&had, BACK).await {
+            let why = "another upgrade is under way on the networks of its placeholders";
+            return Some(ended(Recovered::Stuck(why.to_owned())));
+        }
         Some(ended(
             match remove(engine, &leftover.placeholders, transaction).await {
                 Ok(()) => Recovered::Cleared,
@@ -116,9 +130,9 @@ impl Shared {
     }
 
     /// The marker of a transaction that has no placeholder yet, or none any more.
-    async fn marker_of(&self, transaction: &str) -> Option<Marker> {
-        let replacements = look::labelled(self.engine.as_ref()).await.ok()?.containers;
-        let mut markers = replacements.iter().filter_map(Marker::of);
-        markers.find(|marker| marker.transaction == transaction)
+    async fn marker_of(&self, transaction: &str) -> Result<Option<Marker>, EngineError> {
+        let journal = Journal::read(self.engine.as_ref()).await?;
+        let mut marked = journal.of_transaction(transaction);
+        Ok(marked.next().map(|marked| marked.marker.clone()))
     }
 }

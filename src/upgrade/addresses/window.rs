@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex as Slot, PoisonError},
+    sync::{Arc, Mutex as Slot, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,7 +25,15 @@ pub struct Windows(DashMap<String, Arc<Mutex<()>>>);
 /// The window of one transaction, which it is in or not. Dropping it leaves.
 pub struct Window<'a> {
     windows: &'a Windows,
-    networks: Slot<Vec<OwnedMutexGuard<()>>>,
+    entered: Slot<Entered>,
+}
+
+/// The networks that it is in a window on.
+#[derive(Default)]
+struct Entered {
+    networks: Vec<OwnedMutexGuard<()>>,
+    /// Whether it is in on all that were asked for.
+    is_whole: bool,
 }
 
 impl Windows {
@@ -33,7 +41,7 @@ impl Windows {
     pub fn window(&self) -> Window<'_> {
         Window {
             windows: self,
-            networks: Slot::default(),
+            entered: Slot::default(),
         }
     }
 }
@@ -41,10 +49,10 @@ impl Windows {
 impl Window<'_> {
     /// Waits until no other transaction is in a window on the networks of these addresses, and enters
     /// it; after `patience`, all the same: the address may be lost then, which is noticed, and somebody's
-    /// stop may have no end.
-    pub async fn enter(&self, addresses: &[DynamicAddress], patience: Duration) {
-        if self.is_in() {
-            return;
+    /// stop may have no end. False: another one was in one of them to the last.
+    pub async fn enter(&self, addresses: &[DynamicAddress], patience: Duration) -> bool {
+        if !self.entered().networks.is_empty() {
+            return self.entered().is_whole;
         }
         let deadline = Instant::now() + patience;
         let all = &self.windows.0;
@@ -52,24 +60,26 @@ impl Window<'_> {
         let mut entered = Vec::new();
         // In one order, so that no two wait for each other.
         let networks: BTreeSet<&str> = addresses.iter().map(|a| a.network.as_str()).collect();
+        let wanted = networks.len();
         for network in networks {
             let mutex = Arc::clone(&all.entry(network.to_owned()).or_default());
             entered.extend(timeout_at(deadline, mutex.lock_owned()).await.ok());
         }
-        *self.slot() = entered;
+        let is_whole = entered.len() == wanted;
+        *self.entered() = Entered {
+            networks: entered,
+            is_whole,
+        };
+        is_whole
     }
 
     /// Lets the others in.
     pub fn leave(&self) {
-        self.slot().clear();
+        *self.entered() = Entered::default();
     }
 
-    fn is_in(&self) -> bool {
-        !self.slot().is_empty()
-    }
-
-    fn slot(&self) -> std::sync::MutexGuard<'_, Vec<OwnedMutexGuard<()>>> {
-        self.networks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entered(&self) -> MutexGuard<'_, Entered> {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

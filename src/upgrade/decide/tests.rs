@@ -4,7 +4,7 @@ mod members;
 mod stand_in;
 
 use super::{Next as NextOfAll, Observed as ObservedOfAll, decide as decide_all, *};
-use crate::upgrade::marker::Original;
+use crate::upgrade::marker::{Original, Specifications};
 
 /// What was seen of a transaction of one member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,9 @@ fn marker(run_state: RunState) -> Marker {
         stop_timeout: 10,
         pinned: Vec::new(),
         restart_policy: Some(RestartPolicy::named("always")),
+        replaced_at: None,
         generations: Vec::new(),
+        specifications: Specifications::default(),
         older: Vec::new(),
         companions: Vec::new(),
     }

@@ -50,6 +50,8 @@ pub(super) struct Asked {
     #[serde(skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
     renew_volumes: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    go_back: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_timeout: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,6 +85,7 @@ impl Asked {
             patch: request.patch.clone(),
             platform: request.platform.as_ref().map(ToString::to_string),
             renew_volumes: request.renew_volumes,
+            go_back: request.go_back,
             stop_timeout: request.stop.timeout,
             stop_signal: request.stop.signal.clone(),
             monitor: request.monitor,
@@ -97,9 +100,15 @@ impl Asked {
     pub fn request(&self) -> Request {
         Request {
             patch: self.patch.clone(),
-            pull: Pull::Never,
+            pull: if self.go_back {
+                // The image of then may be gone for good, and another one have its reference.
+                Pull::Missing
+            } else {
+                Pull::Never
+            },
             platform: self.platform.as_ref().and_then(|text| text.parse().ok()),
             renew_volumes: self.renew_volumes,
+            go_back: self.go_back,
             stop: StopOptions {
                 timeout: self.stop_timeout,
                 signal: self.stop_signal.clone(),
@@ -134,6 +143,7 @@ mod tests {
                 signal: Some("INT".to_owned()),
             },
             force: false,
+            go_back: false,
             dry_run: false,
             registry_auth: Some("secret".to_owned()),
             monitor: Duration::from_nanos(7),
@@ -163,5 +173,20 @@ mod tests {
         assert_eq!(again.monitor, request.monitor);
         assert_eq!(again.healthy_deadline, request.healthy_deadline);
         assert!(again.force && again.renew_volumes && again.require_same_address);
+        assert!(!again.go_back && !label.contains("GoBack"), "{label}");
+    }
+
+    #[test]
+    fn a_helper_that_goes_back_may_pull() {
+        let request = Request {
+            go_back: true,
+            ..Request::default()
+        };
+        let asked = Asked::of(&request, "refit:1", "sha256:1");
+        let text = serde_json::to_string(&asked).expect("JSON");
+        let read: Asked = serde_json::from_str(&text).expect("what is asked");
+        let again = read.request();
+        assert!(again.go_back && again.force);
+        assert_eq!(again.pull, Pull::Missing);
     }
 }

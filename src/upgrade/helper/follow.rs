@@ -117,13 +117,10 @@ impl Transaction<'_> {
         }
     }
 
-    /// Removes the helper, which has ended, or will at once.
+    /// Removes the helper, which has ended, or will at once; what it may have left is looked for.
     async fn done_with(&self, helper: &Helper) {
-        // A call of one that was ended half-way may still be carried out.
-        let is_complete = helper.container.restart_count == 0;
-        if helper.remove(self.engine).await.is_err() || !is_complete {
-            self.running().leave_over();
-        }
+        drop(helper.remove(self.engine).await);
+        self.running().leave_over();
     }
 
     /// The helper has ended so, and did not say how the transaction did: somebody ended it for good.

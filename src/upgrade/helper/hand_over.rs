@@ -15,11 +15,11 @@ use crate::{
         Shared, companions,
         look::{existing, text},
         marker::{self, Marker},
-        members::{Member, Planned},
+        members::Member,
         outcome::{Cause, Ending, Failure, Rollback, Step},
         own,
         owner::Owner,
-        planning,
+        planning::{self, Planned},
         recover::Recovered,
         transaction::Transaction,
     },
@@ -57,7 +57,9 @@ impl Transaction<'_> {
         };
         self.lock.extend(&marker::helper_name(name));
         let others: Vec<&Container> = members.iter().map(|member| &member.original).collect();
-        let sent = send(self.engine, program, own, &others, errand).await;
+        // By its ID, too, as soon as it has one: it may be touched before its start is answered.
+        let made = |id: &str| self.lock.extend(id);
+        let sent = send(self.engine, program, own, &others, errand, &made).await;
         let helper = sent.map_err(|failure| {
             let state = match failure.rollback {
                 Rollback::NotNeeded => "nothing was touched",
@@ -71,7 +73,6 @@ impl Transaction<'_> {
                 ..failure
             }
         })?;
-        self.lock.extend(&helper.container.id);
         self.follow(helper).await
     }
 }
@@ -112,13 +113,15 @@ impl Shared {
             task: Task::Recover(step.unwrap_or(Step::Stop)),
         };
         let whose = format!("Refit itself runs in {}", own.name);
-        Some(match send(engine, program, own, &seen, errand).await {
-            Ok(helper) => {
-                let helper = helper.container.name;
-                Recovered::Left(format!("{whose}: the helper {helper} goes on with it"))
-            }
-            Err(failure) => Recovered::Stuck(format!("{whose}, and {failure}")),
-        })
+        Some(
+            match send(engine, program, own, &seen, errand, &|_| {}).await {
+                Ok(helper) => {
+                    let helper = helper.container.name;
+                    Recovered::Left(format!("{whose}: the helper {helper} goes on with it"))
+                }
+                Err(failure) => Recovered::Stuck(format!("{whose}, and {failure}")),
+            },
+        )
     }
 
     /// Removes the helper that was at work before, if it is there; the step that it had come to.
@@ -132,6 +135,10 @@ impl Shared {
         let Some(ended) = ended.map_err(stuck)? else {
             return Ok(None);
         };
+        if ended.is_active() {
+            let why = format!("the helper {} is at work", ended.container.name);
+            return Err(Recovered::Left(why));
+        }
         let told = ended.lines(engine).await.map_err(stuck)?;
         if ended.errand.transaction != marker.transaction {
             self.remember(&ended.errand, line::end(&told));
@@ -147,13 +154,26 @@ impl Shared {
 
 /// Whether a helper works on the transaction of this marker that is not this process.
 pub(in crate::upgrade) async fn is_at_work(engine: &dyn Engine, marker: &Marker) -> bool {
-    let helper = Helper::of(engine, &marker.original.name).await;
-    matches!(helper, Ok(Some(helper)) if helper.is_active()
-        && helper.errand.transaction == marker.transaction
-        && !own::is_own(&helper.container))
+    at_work(engine, marker).await.is_some()
 }
 
-/// Creates a helper after `own`, the container that Refit runs in, and starts it.
+/// The step that it was seen in.
+pub(super) async fn step_of_work(engine: &dyn Engine, marker: &Marker) -> Option<Step> {
+    let helper = at_work(engine, marker).await?;
+    let told = helper.lines(engine).await.unwrap_or_default();
+    // What is not known may have been the stop.
+    Some(line::last_step(&told).unwrap_or(Step::Stop))
+}
+
+async fn at_work(engine: &dyn Engine, marker: &Marker) -> Option<Helper> {
+    let helper = Helper::of(engine, &marker.original.name).await.ok()??;
+    let is_it = helper.is_active()
+        && helper.errand.transaction == marker.transaction
+        && !own::is_own(&helper.container);
+    is_it.then_some(helper)
+}
+
+/// Creates a helper after `own`, the container that Refit runs in, tells `made` its ID, and starts it.
 ///
 /// # Errors
 /// [`Failure`]: there is none, and nothing was touched; or it cannot be told.
@@ -163,6 +183,7 @@ async fn send(
     own: &Container,
     members: &[&Container],
     errand: Errand,
+    made: &(dyn Fn(&str) + Sync),
 ) -> Result<Helper, Failure> {
     let name = marker::helper_name(&errand.name);
     let refused = |failure: Failure| Failure {
@@ -187,6 +208,7 @@ async fn send(
     }
     let id = create(engine, &name, &body, &errand).await;
     let id = id.map_err(|error| refused(failed(&error)))?;
+    made(&id);
     let started = connect_and_start(engine, &id, &plan, &body).await;
     let error = match (started, Helper::existing(engine, &id).await) {
         (Ok(()), Ok(Some(helper))) => return Ok(helper),

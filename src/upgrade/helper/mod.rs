@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `hand_over`, `follow` | Refit's part: make a helper, and read what it tells until the first stop |
 //! | `work` | the helper's part |
-//! | `gather` | the part of the Refit that comes back: how did it end? |
+//! | `gather`, `guard` | the part of the Refit that comes back: how did it end, and whom others may not touch meanwhile |
 //! | `body` | what a helper is created as |
 //! | `errand`, `line` | what it is told, and what it tells |
 
@@ -21,6 +21,7 @@ mod body;
 mod errand;
 mod follow;
 mod gather;
+mod guard;
 mod hand_over;
 mod line;
 mod work;

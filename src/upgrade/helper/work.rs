@@ -12,15 +12,15 @@ use super::{
     line,
 };
 use crate::{
-    engine::{Container, EngineError},
+    engine::EngineError,
     upgrade::{
         LONGEST_MEND_PAUSE, MEND_PAUSE, Progress, Shared, Upgrades,
-        look::{self, Labelled, text},
-        marker::{Marker, Role},
+        journal::Journal,
+        look::{self, text},
         outcome::{Cause, Failure, Rollback, Step},
         recover::Recovered,
         running::{Direction, Running},
-        transaction::Transaction,
+        transaction::{Transaction, Worker},
     },
 };
 
@@ -97,7 +97,10 @@ impl Shared {
         back: CancellationToken,
         tell: Tell<'_>,
     ) -> Line {
-        let running = Running::new(&errand.transaction, &errand.name, Direction::Forward);
+        let Errand {
+            transaction, name, ..
+        } = errand;
+        let running = Running::new(transaction, name, Direction::Forward, &self.metrics);
         let lock = match self.isolation.0.lock(&errand.leader, running) {
             Ok(lock) => lock,
             Err(failure) => return Line::Failed(failure),
@@ -116,7 +119,9 @@ impl Shared {
         let result = match self.check_image(asked).await {
             Ok(()) => {
                 let request = asked.request();
-                self.run(&lock, &errand.leader, &request, &progress).await
+                let leader = &errand.leader;
+                self.run(&lock, leader, &request, &progress, Worker::Helper)
+                    .await
             }
             Err(failure) => Err(failure),
         };
@@ -193,14 +198,16 @@ impl Shared {
         let mut pause = MEND_PAUSE;
         loop {
             match self.journal(errand).await {
-                Ok((None, _)) => return None,
-                Ok((Some(journal), all)) => match self.recover_one(&journal, &all, false).await {
-                    None => return Some(Recovered::Committed),
-                    Some(recovery) if recovery.ending.is_at_rest() => {
-                        return Some(recovery.ending);
+                Ok(journal) => {
+                    let teller = journal.teller(&errand.transaction)?;
+                    match self.recover_one(teller, &journal, false).await {
+                        None => return Some(Recovered::Committed),
+                        Some(recovery) if recovery.ending.is_at_rest() => {
+                            return Some(recovery.ending);
+                        }
+                        Some(recovery) => self.tell(&recovery),
                     }
-                    Some(recovery) => self.tell(&recovery),
-                },
+                }
                 Err(error) => warn!(%error, "look for the journal"),
             }
             sleep(pause).await;
@@ -208,30 +215,14 @@ impl Shared {
         }
     }
 
-    /// The container that tells of the transaction (its stand-in, else the leader's replacement), and all
-    /// that bear a marker.
-    async fn journal(
-        &self,
-        errand: &Errand,
-    ) -> Result<(Option<Container>, Vec<Container>), EngineError> {
+    /// What there is to be read, which is all if nothing in it tells of the transaction.
+    async fn journal(&self, errand: &Errand) -> Result<Journal, EngineError> {
         let engine = self.engine.as_ref();
         engine.await_reachable().await?;
-        let Labelled { containers, unseen } = look::labelled(engine).await?;
-        let role = |container: &Container| {
-            let marker = Marker::of(container)?;
-            let is_it = marker.transaction == errand.transaction && marker.is_leader();
-            is_it.then_some(marker.role)
-        };
-        let find = |wanted: &[Option<Role>]| {
-            let is_it =
-                |container: &&Container| role(container).is_some_and(|r| wanted.contains(&r));
-            containers.iter().find(is_it).cloned()
-        };
-        let journal = find(&[Some(Role::StandIn)]);
-        let journal = journal.or_else(|| find(&[None, Some(Role::Replacement)]));
-        match (journal, unseen.into_iter().next()) {
-            (None, Some((_, error))) => Err(error),
-            (journal, _) => Ok((journal, containers)),
+        let journal = Journal::read(engine).await?;
+        match journal.unseen.first() {
+            Some((_, error)) if journal.teller(&errand.transaction).is_none() => Err(error.clone()),
+            _ => Ok(journal),
         }
     }
 }

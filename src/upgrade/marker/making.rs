@@ -5,15 +5,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Companion, Marker, Original, RunState, generations::lineage, now};
+use super::{Companion, Lineage, Marker, Original, RunState, Specifications, now};
 use crate::{
     engine::{Container, RestartPolicy},
     plan::Plan,
     upgrade::{addresses::dynamic, outcome::Request, owner::Owner},
 };
-
-/// How long a stop that is to wait without end is granted.
-const ENDLESS_STOP: Duration = Duration::from_secs(60 * 60);
 
 /// How long the steps between create and commit may take, beyond what the request grants to stop
 /// and to verification.
@@ -23,7 +20,7 @@ impl Marker {
     /// The marker of a transaction that is about to carry out `plan` on `original`, its leader.
     #[must_use]
     pub fn new(transaction: &str, original: &Container, request: &Request, plan: &Plan) -> Self {
-        let (generations, older) = lineage(original);
+        let lineage = Lineage::of(original);
         let healthy_deadline = request.healthy_deadline.unwrap_or(plan.healthy_deadline);
         let leader = Self {
             transaction: transaction.to_owned(),
@@ -37,8 +34,10 @@ impl Marker {
             healthy_deadline: nanoseconds(healthy_deadline),
             pinned: pinned(original, plan),
             restart_policy: restart_policy(plan),
-            generations,
-            older,
+            replaced_at: Some(now().as_secs()),
+            specifications: Specifications::pack(&lineage.specifications_with(original)),
+            generations: lineage.generations,
+            older: lineage.older,
             companions: Vec::new(),
         };
         leader.allowing(leader.slow())
@@ -73,8 +72,7 @@ impl Marker {
 
     /// How long its original's stop and its replacement's health may take.
     fn slow(&self) -> Duration {
-        let stop = u64::try_from(self.stop_timeout).map_or(ENDLESS_STOP, Duration::from_secs);
-        stop + self.healthy_deadline()
+        self.longest_stop() + self.healthy_deadline()
     }
 
     /// With a later deadline.
@@ -114,7 +112,11 @@ fn stop_timeout(original: &Container) -> i32 {
 /// The container ports that this plan or an earlier upgrade pinned.
 fn pinned(original: &Container, plan: &Plan) -> Vec<String> {
     let earlier = Marker::of(original).map_or_else(Vec::new, |marker| marker.pinned);
-    [&earlier[..], &plan.pinned].concat()
+    let mut pinned = [&earlier[..], &plan.pinned].concat();
+    // Going back may pin one again.
+    pinned.sort_unstable();
+    pinned.dedup();
+    pinned
 }
 
 /// The restart policy that the replacement is created with.
@@ -141,6 +143,7 @@ impl Marker {
             diff: Vec::new(),
             warnings: Vec::new(),
             unmet: Vec::new(),
+            asked: crate::plan::Object::new(),
         };
         Self::new("one", original, &Request::default(), &plan)
     }

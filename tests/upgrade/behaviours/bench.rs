@@ -18,6 +18,7 @@
 //! | asks | answer |
 //! |---|---|
 //! | `until NAME STATUS`, `until NAME gone`, `until NAME looping` | `done` or `never` |
+//! | `between-runs NAME…` | `done` once all wait to be run again, and will for a while; or `never` |
 //! | `status NAME` | status, exit code, and `error` where there is one |
 //! | `is NAME` | `up` if it runs, or will by itself; else its status |
 //! | `field NAME POINTER`, `summary NAME POINTER` | what inspect, or the list, prints there |
@@ -37,7 +38,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    super::simulated::Death,
+    super::simulated::{Death, FIRST_BACKOFF, LONGEST_BACKOFF},
     body::{self, Words},
     stage::Stage,
 };
@@ -56,6 +57,12 @@ const EMPTY_TAR: [u8; 1024] = [0; 1024];
 
 /// How often a container was restarted that loops: its next pause is more than a second long.
 const LOOPS: i64 = 5;
+
+/// How long the pauses must be yet in which dockerd is ended; ending it takes a part of a second.
+const PAUSE_LEFT: Duration = Duration::from_secs(5);
+
+/// How long such a moment is waited for: a few pauses.
+const PATIENCE_BETWEEN_RUNS: Duration = Duration::from_secs(90);
 
 /// A container of the transcript.
 struct Known {
@@ -88,6 +95,7 @@ impl<'a> Bench<'a> {
             ("create", [name, options @ ..]) => done(self.create(name, options).await),
             ("run", [name, options @ ..]) => done(self.run(name, options).await),
             ("until", [name, state]) => self.until(name, state).await,
+            ("between-runs", names) => self.between_runs(names).await,
             ("status", [name]) => answer(self.status(name).await),
             ("is", [name]) => answer(self.is(name).await),
             ("dockerd", [how]) => done(self.restart(how).await),
@@ -209,6 +217,23 @@ impl<'a> Bench<'a> {
                 (_, Err(_)) => false,
             };
             if is_so {
+                return "done".to_owned();
+            }
+            sleep(PACE).await;
+        }
+        "never".to_owned()
+    }
+
+    /// Waits until dockerd can be ended while none of these containers is being run.
+    async fn between_runs(&self, names: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE_BETWEEN_RUNS;
+        while Instant::now() < deadline {
+            let mut left = LONGEST_BACKOFF;
+            for name in names {
+                let look = self.look(name).await;
+                left = left.min(look.map_or(Duration::ZERO, |seen| pause_left(&seen)));
+            }
+            if left >= PAUSE_LEFT {
                 return "done".to_owned();
             }
             sleep(PACE).await;
@@ -346,6 +371,25 @@ impl Words for Bench<'_> {
         let volume = volumes.find(|(at, _)| at.strip_prefix('/') == Some(target));
         volume.expect("such a volume").1.clone()
     }
+}
+
+/// How long a container waits yet until the engine runs it again; zero where it does not wait.
+fn pause_left(seen: &Container) -> Duration {
+    if seen.status != Status::Restarting {
+        return Duration::ZERO;
+    }
+    let doublings = u32::try_from(seen.restart_count - 1).expect("a restart was counted");
+    let factor = 2_u32.saturating_pow(doublings);
+    let pause = FIRST_BACKOFF.saturating_mul(factor).min(LONGEST_BACKOFF);
+    let since = match seen.document["State"]["FinishedAt"].as_str() {
+        // The simulated engine ends as soon as it is told to, and prints no time.
+        Some("since") => Duration::ZERO,
+        ended => {
+            let ended = ended.and_then(|ended| humantime::parse_rfc3339(ended).ok());
+            ended.expect("a time").elapsed().unwrap_or_default()
+        }
+    };
+    pause.saturating_sub(since)
 }
 
 fn shown(value: Option<&Value>) -> String {

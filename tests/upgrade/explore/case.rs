@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use refit::{
     engine::EngineError,
-    upgrade::{Cause, Ending, Event, Failure, Upgrades, marker::RunState},
+    upgrade::{Cause, Ending, Event, Failure, Request, Upgrades, marker::RunState},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -15,6 +15,7 @@ use tokio::{
 use crate::{
     request,
     simulated::{Call, Container, Fault, Simulated, World},
+    upgrade,
 };
 
 /// How long nothing may be called until things count as at rest; mending pauses for less.
@@ -101,6 +102,8 @@ pub struct Case {
     pub companions: Companions,
     /// Whether an address below the original's is free.
     pub has_gap: bool,
+    /// Whether the replacement is what the original was before an upgrade.
+    pub goes_back: bool,
 }
 
 /// A case that was run to rest.
@@ -191,12 +194,14 @@ impl Case {
         let before = engine.world().clone();
         engine.world().faults = faults.to_vec();
 
-        let image = match self.replacement {
-            Replacement::Serves => "web:2",
-            Replacement::Exits => "web:exits",
-            Replacement::Missing => "web:missing",
+        let mut request = if self.goes_back {
+            Request {
+                go_back: true,
+                ..request(&json!({}))
+            }
+        } else {
+            request(&json!({ "Image": self.replacing_image() }))
         };
-        let mut request = request(&json!({ "Image": image }));
         request.stop.timeout = Some(1);
         request.monitor = Duration::from_millis(300);
         let upgrades = Upgrades::new(engine.clone());
@@ -263,6 +268,35 @@ impl Case {
         }
     }
 
+    fn replacing_image(self) -> &'static str {
+        match self.replacement {
+            Replacement::Serves => "web:2",
+            Replacement::Exits => "web:exits",
+            Replacement::Missing => "web:missing",
+        }
+    }
+
+    /// Makes the original; where it is to be gone back behind, by an upgrade of what it was before.
+    async fn make_original(self, engine: &Arc<Simulated>, mut body: Value) -> String {
+        if !self.goes_back {
+            return engine.make("web", &body);
+        }
+        let image = body["Image"].take();
+        body["Image"] = json!(self.replacing_image());
+        engine.make("web", &body);
+        let upgraded = upgrade(engine, &json!({ "Image": image })).await;
+        let id = upgraded.expect("an upgrade").current.id;
+        let mut world = engine.world();
+        // What counts begins with it.
+        world.calls.clear();
+        world.removed.clear();
+        let original = world.containers.iter_mut().find(|c| c.id == id);
+        let original = original.expect("the original");
+        original.lineage.clone_from(&id);
+        original.is_touched = false;
+        id
+    }
+
     /// An engine with the original and another container on its network.
     async fn set_up(self, engine: &Arc<Simulated>) {
         engine.world().add_network("app");
@@ -299,7 +333,7 @@ impl Case {
         if self.has_gap {
             engine.run("gone", &neighbour);
         }
-        let id = engine.make("web", &body);
+        let id = self.make_original(engine, body).await;
         engine.world().subject.clone_from(&id);
         let by_itself = |act: &dyn Fn(&mut World) -> Result<(), EngineError>| {
             engine

@@ -95,8 +95,20 @@ fn torn(trial: &Trial) -> Vec<String> {
                 problems.push(format!("{} depends on what is gone", member.name));
             }
         }
+        problems.extend(cut_off(world, member));
     }
     problems
+}
+
+/// Whether a member runs on in a namespace that ended with an earlier run of whose it is: it is cut
+/// off there. (Where its policy started that again, it is cut off without an upgrade, too.)
+fn cut_off(world: &World, member: &Container) -> Option<String> {
+    let mut inside = member.inside.iter().filter(|_| member.has_process());
+    inside.find_map(|(id, run)| {
+        let of = world.find(id)?;
+        let is_over = of.has_process() && of.runs != *run && of.restart_count == 0;
+        is_over.then(|| format!("{} is cut off from {}", member.name, of.name))
+    })
 }
 
 /// The original as it was before, or what it was created again as.
@@ -235,7 +247,7 @@ impl Judge<'_> {
             return vec![format!("{} containers are left: {names}", members.len())];
         };
         let mut problems = self.stands(world, member);
-        if member.has_marker() != (member.id != was.id) {
+        if member.bears_what(was) != (member.id == was.id) {
             problems.push("the marker is not the replacement's".to_owned());
         }
         // What was stopped by then was not to be verified.

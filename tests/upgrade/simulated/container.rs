@@ -15,10 +15,10 @@ const GRACE: Duration = Duration::from_millis(100);
 
 /// The pause before the engine's first restart of a container; each further one is twice as long
 /// (moby `restartmanager/restartmanager.go`).
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+pub const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The longest such pause.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// A run as long as this makes the engine forget the pauses before it.
 const LONG_RUN: Duration = Duration::from_secs(10);
@@ -98,6 +98,8 @@ pub struct Container {
     pub stops: u32,
     /// How often its process has begun.
     pub runs: usize,
+    /// Those whose namespaces its process is in, each with the run of it that made them.
+    pub inside: Vec<(String, usize)>,
     /// What it prints.
     pub output: Output,
     /// When the engine loses patience with a stop.
@@ -133,6 +135,7 @@ impl Container {
             is_touched: false,
             stops: 0,
             runs: 0,
+            inside: Vec::new(),
             output: Output::default(),
             killed_at: None,
             since: Duration::ZERO,
@@ -157,9 +160,10 @@ impl Container {
         self.host["AutoRemove"] == true
     }
 
-    /// Whether it bears Refit's label.
-    pub fn has_marker(&self) -> bool {
-        self.config["Labels"].get(MARKER_LABEL).is_some()
+    /// Whether it bears the same label of Refit's as another, or both bear none.
+    pub fn bears_what(&self, other: &Self) -> bool {
+        let label = |container: &Self| container.config["Labels"].get(MARKER_LABEL).cloned();
+        label(self) == label(other)
     }
 
     /// What Refit's label says; null where there is none.

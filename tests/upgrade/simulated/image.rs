@@ -66,6 +66,20 @@ impl World {
         Ok(())
     }
 
+    pub(super) fn pull(&mut self, reference: &str) -> Result<()> {
+        let found = self.registry.iter().find(|(name, ..)| name == reference);
+        let Some((_, id, config)) = found.cloned() else {
+            return Err(refused(404, format!("pull access denied for {reference}")));
+        };
+        self.tag(reference, &id, &config);
+        Ok(())
+    }
+
+    /// Takes a name from an image, which is gone with its last one, whoever is of it.
+    pub fn forget_image(&mut self, reference: &str) {
+        self.images.retain(|(name, _)| name != reference);
+    }
+
     pub(super) fn untag(&mut self, reference: &str) -> Result<()> {
         let Ok(id) = self
             .image(reference)

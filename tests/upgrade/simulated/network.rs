@@ -16,6 +16,11 @@ impl World {
         self.networks.push(named(name));
     }
 
+    /// Removes a network.
+    pub fn remove_network(&mut self, name: &str) {
+        self.networks.retain(|(known, _)| known != name);
+    }
+
     /// The name and the ID of a network.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub struct World {
     pub(super) networks: Vec<(String, String)>,
     /// References, with what inspect prints of the image.
     pub(super) images: Vec<(String, Arc<Value>)>,
+    /// What a pull finds: a reference, with the ID and the configuration of the image.
+    pub registry: Vec<(String, String, Value)>,
     /// The calls that changed something, in their order: `stop web`.
     pub(super) changes: Vec<String>,
     made: u64,
@@ -69,6 +71,7 @@ impl World {
             volumes: BTreeSet::new(),
             networks: vec![network::named("bridge")],
             images: Vec::new(),
+            registry: Vec::new(),
             changes: Vec::new(),
             made: 0,
             now: Duration::ZERO,
@@ -257,6 +260,7 @@ impl World {
             self.containers[at].leave_networks();
             return Err(why);
         }
+        self.containers[at].inside = self.namespaces_of(at);
         let begun = &self.containers[at];
         let others = self.lineage(&begun.lineage).filter(|c| c.id != begun.id);
         // What a person starts is the person's doing.
@@ -266,6 +270,15 @@ impl World {
         let violations: Vec<String> = second.map(violation).collect();
         self.violations.extend(violations);
         Ok(())
+    }
+
+    /// Those whose namespaces a container joins, each with its present run.
+    fn namespaces_of(&self, at: usize) -> Vec<(String, usize)> {
+        let joined = self.containers[at].joined();
+        let leaders = joined.filter_map(|(_, id)| self.find(id));
+        leaders
+            .map(|leader| (leader.id.clone(), leader.runs))
+            .collect()
     }
 
     /// Whether those run that a container joins or links to; one that is paused counts.

@@ -62,6 +62,7 @@ fn without_arguments_everything_has_a_default() {
     let settings = Around::default().settings(Args::default());
     let expected = Settings {
         listen: vec![address("unix:///run/refit/docker.sock")],
+        admin: vec![],
         engine: engine::Settings {
             address: address("unix:///var/run/docker.sock"),
             limits: Limits::default(),
@@ -183,6 +184,53 @@ fn sockets_that_were_handed_over_replace_the_default_and_join_the_rest() {
     let mistakes = around.mistakes(Args::default());
     assert!(
         mistakes.contains("LISTEN_FDS: ") && mistakes.contains("--insecure-tcp"),
+        "{mistakes}"
+    );
+}
+
+fn admin(addresses: &[&str]) -> Args {
+    Args {
+        admin: addresses.iter().map(|&a| a.to_owned()).collect(),
+        ..Args::default()
+    }
+}
+
+#[test]
+fn admins_have_listeners_of_their_own() {
+    let around = Around::with(&[("REFIT_ADMIN", "tcp://127.0.0.1:1 unix:///v.sock")]);
+    let settings = around.settings(Args::default());
+    let expected = ["tcp://127.0.0.1:1", "unix:///v.sock"].map(address);
+    assert_eq!(settings.admin, expected);
+    assert_eq!(settings.listen, [address("unix:///run/refit/docker.sock")]);
+    let settings = around.settings(admin(&["tcp://[::1]:2", "tcp://localhost:3"]));
+    let expected = ["tcp://[::1]:2", "tcp://localhost:3"].map(address);
+    assert_eq!(settings.admin, expected);
+}
+
+#[test]
+fn admins_are_on_this_machine_unless_others_are_allowed() {
+    let around = Around::default();
+    for elsewhere in ["tcp://0.0.0.0:1", "tcp://10.1.2.3:1", "tcp://host:1"] {
+        let mistakes = around.mistakes(admin(&[elsewhere]));
+        assert!(
+            mistakes.contains(&format!("--admin: {elsewhere} is no loopback address")),
+            "{mistakes}"
+        );
+        let allowed = Args {
+            insecure_tcp: true,
+            ..admin(&[elsewhere])
+        };
+        assert_eq!(around.settings(allowed).admin, [address(elsewhere)]);
+    }
+}
+
+#[test]
+fn a_docker_socket_is_not_for_admins_as_well() {
+    let mistakes = Around::default().mistakes(admin(&["unix:///run/refit/docker.sock"]));
+    assert!(mistakes.contains("is given twice"), "{mistakes}");
+    let mistakes = Around::default().mistakes(admin(&["unix:///var/run/docker.sock"]));
+    assert!(
+        mistakes.contains("--admin: unix:///var/run/docker.sock is the engine's own socket"),
         "{mistakes}"
     );
 }

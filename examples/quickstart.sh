@@ -66,7 +66,6 @@ pid=$!
 remove() {
     docker rm -fv "$name" >/dev/null 2>&1 || true
     docker volume rm "$name" >/dev/null 2>&1 || true
-    docker rmi "$name:broken" >/dev/null 2>&1 || true
 }
 finish() {
     remove
@@ -80,8 +79,10 @@ for ((tries = 0; tries < 100; tries++)); do
     sleep 0.1
 done
 remove
-# From here on, every command goes through Refit.
-export DOCKER_HOST=unix://$REFIT_SOCKET
+# From here on, every command goes through Refit, and the docker CLI has the plugin.
+export DOCKER_HOST=unix://$REFIT_SOCKET DOCKER_CONFIG=$folder/config
+mkdir -p "$DOCKER_CONFIG/cli-plugins"
+ln -s "$refit" "$DOCKER_CONFIG/cli-plugins/docker-upgrade"
 
 say "a Redis 7.0 with 10,000 keys"
 show docker run -d --name "$name" --restart unless-stopped -v "$name:/data" redis:7.0
@@ -89,17 +90,18 @@ show docker run -d --name "$name" --restart unless-stopped -v "$name:/data" redi
 show docker exec "$name" redis-cli eval \
     "for i = 1, 10000 do redis.call('set', 'key:' .. i, i) end return redis.call('dbsize')" 0
 
-say "upgrade it to 8.0"
-show examples/curl.sh "$name" redis:8.0
+say "what an upgrade to 8.0 would change"
+show docker upgrade --dry-run --image redis:8.0 "$name"
+
+say "upgrade it"
+show docker upgrade --image redis:8.0 "$name"
 version() { docker exec "$name" redis-cli info server | grep redis_version; }
 show version
 show keys
 
-say "upgrade it to an image that does not start, and see it rolled back"
-docker commit --change 'CMD ["redis-server", "--loadmodule", "/no/such/module.so"]' \
-    "$name" "$name:broken" >/dev/null
+say "upgrade it to a configuration that does not start, and see it rolled back"
 before=$(docker inspect -f '{{.Id}}' "$name")
-if show examples/curl.sh "$name" "$name:broken"; then
+if show docker upgrade "$name" redis-server --loadmodule /no/such/module.so; then
     die "that should have failed"
 fi
 show docker ps --filter "name=$name" --format 'table {{.Names}}\t{{.Image}}\t{{.Status}}'
@@ -107,3 +109,4 @@ show docker ps --filter "name=$name" --format 'table {{.Names}}\t{{.Image}}\t{{.
 show keys
 [[ $(keys) == 10000 ]] || die "keys are missing"
 say "done: the Redis is as it was before, with its keys"
+say "the same with nothing but curl: examples/curl.sh"

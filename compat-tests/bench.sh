@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Benchmarks against a real engine.
 #
-#   compat-tests/bench.sh relay      what the relay adds to a request, next to HAProxy and socat
+#   compat-tests/bench.sh relay      what the relay adds to a request, next to HAProxy, nginx and socat
 #   compat-tests/bench.sh upgrade    the downtime of an upgrade, next to docker restart and compose
 #   compat-tests/bench.sh plan       how long planning takes
 #

@@ -5,7 +5,10 @@
 #   engines.sh down [VERSION…]      stop; what was downloaded and built is kept
 #   engines.sh env                  exports for the tests, to be evaluated by a shell
 #   engines.sh exec VERSION CMD…    run a command inside an engine's namespaces
+#   engines.sh net VERSION CMD…     run a command of this machine in an engine's network, where the
+#                                   published ports are
 #   engines.sh kill|start|restart VERSION   SIGKILL dockerd; start it; stop and start it
+#   engines.sh cut VERSION          end everything that runs there at once, as when power is lost (then: start)
 #   engines.sh is-up VERSION        whether it answers
 #   engines.sh images unix://SOCKET loads the test images into any engine
 #
@@ -13,6 +16,9 @@
 # root of its own suite, with network, mount and process namespaces of its own: whatever an engine
 # started ends with its first process. A published port is reachable inside that namespace only
 # (`exec`), the socket from everywhere.
+#
+# 26.1b is another 26.1, which is started only where it is named: for what prunes, while others are at
+# work on the first one. Its root is a copy.
 #
 # REFIT_WORK is the work folder (default: refit-compat in the user's cache folder),
 # REFIT_DEBIAN_MIRROR the mirror (default: deb.debian.org).
@@ -25,9 +31,10 @@ all=(20.10 26.1 28.5)
 registry=127.0.0.1:5000
 private_registry=127.0.0.1:5001
 
-declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=sid)
+declare -A suite=([20.10]=bookworm [26.1]=trixie [28.5]=sid [26.1b]=trixie-b)
+declare -A copy_of=([26.1b]=26.1)
 # Address ranges differ, so that a routing mistake can't hide.
-declare -A subnet=([20.10]=10.201 [26.1]=10.202 [28.5]=10.203)
+declare -A subnet=([20.10]=10.201 [26.1]=10.202 [28.5]=10.203 [26.1b]=10.204)
 # apache2-utils makes the private registry's password file.
 declare -A packages=(
     [bookworm]=busybox-static,redis-server,docker-registry,apache2-utils,docker-compose
@@ -47,7 +54,7 @@ init_name() { echo "refit-init-$here-$1"; }
 init_pid() {
     local pid
     pid=$(cat "$(run "$1")/init.pid" 2>/dev/null) || return 1
-    grep -qzF "$(init_name "$1")" "/proc/$pid/cmdline" 2>/dev/null || return 1
+    grep -qzxF "$(init_name "$1")" "/proc/$pid/cmdline" 2>/dev/null || return 1
     echo "$pid"
 }
 
@@ -57,6 +64,14 @@ inside() {
     pid=$(init_pid "$1") || die "Docker $1 is not up"
     shift
     nsenter --target "$pid" --mount --net --pid --root --wd -- "$@"
+}
+
+# Runs a command of this machine in an engine's network.
+networked() {
+    local pid
+    pid=$(init_pid "$1") || die "Docker $1 is not up"
+    shift
+    nsenter --target "$pid" --net -- "$@"
 }
 
 answers() {
@@ -80,11 +95,17 @@ make_root() {
     say "make a root of Debian $name for Docker $1"
     rm -rf "$dir"
     mkdir -p "$dir"
-    base=ca-certificates,iptables,docker.io,${packages[$name]}
-    debootstrap --variant=minbase --include="$base" "$name" "$dir" "$mirror" \
-        >"$work/debootstrap-$name.log" 2>&1 ||
-        die "debootstrap failed: $(tail -n 5 "$work/debootstrap-$name.log")"
-    rm -f "$dir"/var/cache/apt/archives/*.deb
+    if [[ ${copy_of[$1]:-} ]]; then
+        # But for what that engine has made there.
+        tar -C "$(root "${copy_of[$1]}")" --one-file-system --exclude ./.complete \
+            --exclude ./var/lib/docker --exclude ./var/lib/containerd -cf - . | tar -C "$dir" -xf -
+    else
+        base=ca-certificates,iptables,docker.io,${packages[$name]}
+        debootstrap --variant=minbase --include="$base" "$name" "$dir" "$mirror" \
+            >"$work/debootstrap-$name.log" 2>&1 ||
+            die "debootstrap failed: $(tail -n 5 "$work/debootstrap-$name.log")"
+        rm -f "$dir"/var/cache/apt/archives/*.deb
+    fi
     touch "$dir/.complete"
 }
 
@@ -113,7 +134,7 @@ start_init() {
     dir=$(run "$1") ns=$(netns "$1")
     init_pid "$1" >/dev/null && return
     mkdir -p "$dir"
-    rm -f "$dir"/*
+    rm -f "$dir"/{docker.sock,init.pid,ready}
     ip netns delete "$ns" 2>/dev/null || true
     ip netns add "$ns"
     ip -n "$ns" link set lo up
@@ -123,9 +144,10 @@ start_init() {
         bash -c "$init_script" "$(init_name "$1")" "$(root "$1")" "$dir" \
         >"$dir/init.log" 2>&1 </dev/null 9>&- &
     await 20 test -e "$dir/ready" || die "no namespace for Docker $1: $(cat "$dir/init.log")"
-    # The first process is the child of unshare, which is that of setsid.
+    # The first process is the child of unshare, which is that of setsid. One engine's version may begin
+    # as another's does.
     local pid
-    for pid in $(pgrep -f "$(init_name "$1")"); do
+    for pid in $(pgrep -f "$(init_name "$1") "); do
         if [[ $(awk '/^NSpid/ { print $NF }' "/proc/$pid/status" 2>/dev/null) == 1 ]]; then
             echo "$pid" >"$dir/init.pid"
         fi
@@ -143,8 +165,16 @@ start_dockerd() {
         --bip "${subnet[$1]}.0.1/24" \
         --default-address-pool "base=${subnet[$1]}.128.0/17,size=24" \
         >>"$dir/dockerd.log" 2>&1 </dev/null 9>&- &
-    await 60 answers "$1" ||
+    await 180 answers "$1" ||
         die "Docker $1 does not answer: $(tail -n 15 "$dir/dockerd.log")"
+}
+
+# The end of the first process is the end of all.
+end_init() {
+    local pid
+    pid=$(init_pid "$1") || die "Docker $1 is not up"
+    kill -KILL "$pid"
+    await 20 test ! -d "/proc/$pid" || die "process $pid does not end"
 }
 
 signal_dockerd() {
@@ -153,36 +183,37 @@ signal_dockerd() {
 }
 gone() { ! inside "$1" sh -c 'kill -0 $(cat /run/docker.pid)' 2>/dev/null; }
 
+# tool PATH COMMAND: makes a program that runs a command of a root. It may be running.
+tool() {
+    printf '#!/bin/sh\n%s\n' "$2" >"$1.part"
+    chmod +x "$1.part"
+    mv "$1.part" "$1"
+}
+
 # The newest docker CLI, by its own root's loader: the host's libraries may be older.
 write_tools() {
-    local bin=$work/bin dir loader
+    local bin=$work/bin plugins=$work/docker-config/cli-plugins dir loader
     dir=$work/root/sid
     [[ -e $dir/.complete ]] || return 0
-    mkdir -p "$bin" "$work/docker-config/cli-plugins"
+    mkdir -p "$bin" "$plugins"
     loader="exec $dir/lib64/ld-linux-x86-64.so.2 --library-path $dir/usr/lib/x86_64-linux-gnu"
-    printf '#!/bin/sh\n%s %s "$@"\n' "$loader" "$dir/usr/bin/docker" >"$bin/docker"
+    tool "$bin/docker" "$loader $dir/usr/bin/docker \"\$@\""
     local plugin path
     for plugin in docker-compose docker-buildx; do
         for path in "$dir"/usr/lib*/docker/cli-plugins/$plugin; do
-            [[ -e $path ]] || continue
-            printf '#!/bin/sh\n%s %s "$@"\n' "$loader" "$path" \
-                >"$work/docker-config/cli-plugins/$plugin"
-            chmod +x "$work/docker-config/cli-plugins/$plugin"
+            [[ ! -e $path ]] || tool "$plugins/$plugin" "$loader $path \"\$@\""
         done
     done
-    chmod +x "$bin/docker"
     write_compose_v1
 }
 
 # Compose v1, the Python program of Debian 12, with its own root's loader and interpreter.
 write_compose_v1() {
-    local dir=$work/root/bookworm tool=$work/bin/docker-compose-v1
+    local dir=$work/root/bookworm loader
     [[ -e $dir/.complete ]] || return 0
-    printf '#!/bin/sh\nexport PYTHONHOME=%q PYTHONDONTWRITEBYTECODE=1\nexec %q %s %q %q %q "$@"\n' \
-        "$dir/usr" "$dir/lib64/ld-linux-x86-64.so.2" --library-path \
-        "$dir/usr/lib/x86_64-linux-gnu" "$dir/usr/bin/python3" "$dir/usr/bin/docker-compose" \
-        >"$tool"
-    chmod +x "$tool"
+    loader="exec $dir/lib64/ld-linux-x86-64.so.2 --library-path $dir/usr/lib/x86_64-linux-gnu"
+    tool "$work/bin/docker-compose-v1" "export PYTHONHOME=$dir/usr PYTHONDONTWRITEBYTECODE=1
+$loader $dir/usr/bin/python3 $dir/usr/bin/docker-compose \"\$@\""
 }
 
 docker() { DOCKER_CONFIG=$work/docker-config "$work/bin/docker" "$@"; }
@@ -412,6 +443,7 @@ up() {
     local version
     prepare
     for version; do
+        make_root "$version"
         if ! answers "$version"; then
             say "start Docker $version"
             start_init "$version"
@@ -424,13 +456,12 @@ up() {
 }
 
 down() {
-    local version pid
+    local version
     for version; do
-        if pid=$(init_pid "$version"); then
+        if init_pid "$version" >/dev/null; then
             say "stop Docker $version"
             signal_dockerd "$version" TERM || true
-            kill -KILL "$pid"
-            await 20 test ! -d "/proc/$pid" || die "process $pid does not end"
+            end_init "$version"
         fi
         ip netns delete "$(netns "$version")" 2>/dev/null || true
         rm -rf "$(run "$version")"
@@ -443,6 +474,7 @@ print_env() {
         if answers "$version"; then engines+=("$version=unix://$(socket "$version")"); fi
     done
     printf 'export %s=%q\n' \
+        REFIT_WORK "$work" \
         REFIT_ENGINES "${engines[*]}" \
         REFIT_DOCKER "$work/bin/docker" \
         REFIT_COMPOSE_V1 "$work/bin/docker-compose-v1" \
@@ -454,7 +486,7 @@ print_env() {
 known() {
     local version
     for version; do
-        [[ -n ${suite[$version]:-} ]] || die "no engine $version: 20.10, 26.1 or 28.5 is expected"
+        [[ -n ${suite[$version]:-} ]] || die "no engine $version: 20.10, 26.1, 28.5 or 26.1b is expected"
     done
 }
 
@@ -465,6 +497,11 @@ case $command in
     exec)
         known "$1"
         inside "$@"
+        exit
+        ;;
+    net)
+        known "$1"
+        networked "$@"
         exit
         ;;
     env)
@@ -482,6 +519,11 @@ case $command in
         signal_dockerd "$1" KILL
         exit
         ;;
+    cut)
+        known "$1"
+        end_init "$1"
+        exit
+        ;;
 esac
 
 # One at a time changes anything. What is started must not inherit the lock.
@@ -490,12 +532,17 @@ flock -w 900 9 || die "another engines.sh is at work"
 case $command in
     up | down)
         known "$@"
-        (($#)) || set -- "${all[@]}"
+        if (($# == 0)); then
+            set -- "${all[@]}"
+            [[ $command == up ]] || set -- "$@" "${!copy_of[@]}"
+        fi
         "$command" "$@"
         ;;
     start)
         known "$1"
+        start_init "$1"
         start_dockerd "$1"
+        start_registries "$1"
         ;;
     restart)
         known "$1"
@@ -507,5 +554,5 @@ case $command in
         prepare
         load_images "$1"
         ;;
-    *) die "usage: engines.sh up|down|env|exec|kill|start|restart|is-up|images [VERSION…]" ;;
+    *) die "usage: engines.sh up|down|env|exec|net|kill|cut|start|restart|is-up|images [VERSION…]" ;;
 esac

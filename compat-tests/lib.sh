@@ -20,6 +20,18 @@ need() {
         die "${missing[*]} cannot be installed"
 }
 
+# Installs cargo-nextest, if it is missing.
+need_nextest() {
+    cargo nextest --version >/dev/null 2>&1 && return
+    say "install cargo-nextest"
+    cargo install --locked cargo-nextest >&2
+}
+
+# Installs what Python's virtual environments need: a package of its own, in Debian.
+need_venv() {
+    python3 -c 'import ensurepip' 2>/dev/null || need ensurepip python3-venv
+}
+
 # refit_binary ROOT: builds the release binary of the project at ROOT and prints its path.
 refit_binary() {
     (cd "$1" && cargo build --release --bin refit --message-format=json-render-diagnostics) |

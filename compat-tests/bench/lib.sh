@@ -8,15 +8,12 @@ here=${here:?}
 root=$(dirname "$here")
 source "$here/lib.sh"
 scratch=$(mktemp -d)
-pids=()
+# Of what was started here, by name.
+declare -A pids=()
 
 # Ends what was started here, and nothing else.
 cleanup() {
-    local pid
-    for pid in "${pids[@]}"; do
-        kill "$pid" 2>/dev/null || true
-    done
-    wait 2>/dev/null || true
+    stop "${!pids[@]}"
     rm -rf "$scratch"
 }
 trap cleanup EXIT
@@ -29,12 +26,22 @@ on_cpu() {
     exec "$@"
 }
 
-# start NAME COMMAND...: in the background, until the end of the benchmark.
+# start NAME COMMAND...: in the background, until the end of the benchmark or until it is stopped.
 start() {
     local name=$1
     shift
     (on_cpu "$@") >"$scratch/$name.log" 2>&1 &
-    pids+=($!)
+    pids[$name]=$!
+}
+
+# stop NAME...: ends what was started under these names.
+stop() {
+    local name
+    for name; do
+        kill "${pids[$name]}" 2>/dev/null || true
+        wait "${pids[$name]}" 2>/dev/null || true
+        unset "pids[$name]"
+    done
 }
 
 # listening NAME: waits for $scratch/NAME.sock, at most 10 s.
@@ -60,11 +67,18 @@ engine() {
         die "no engine $version"
 }
 
+# The docker CLI, at the engine in $address.
+at_engine() { "${REFIT_DOCKER:-docker}" -H "$address" "$@"; }
+
 # interleave SERIES MEASURE ARGS...: goes through all ${targets[@]} in each of the rounds, and appends
-# what `MEASURE TARGET ROUND ARGS...` prints to $scratch/TARGET.SERIES. The first round warms up.
+# what `MEASURE TARGET ROUND ARGS...` prints, a number or columns of them, to $scratch/TARGET.SERIES.
+# The first round warms up.
 interleave() {
     local series=$1 measure=$2 round target number
     shift 2
+    for target in "${targets[@]}"; do
+        : >"$scratch/$target.$series"
+    done
     for ((round = 0; round <= rounds; round++)); do
         for target in "${targets[@]}"; do
             number=$("$measure" "$target" "$round" "$@")
@@ -72,6 +86,9 @@ interleave() {
         done
     done
 }
+
+# column TARGET SERIES N: prints the median of the Nth column.
+column() { cut -f "$3" "$scratch/$1.$2" | median; }
 
 # Prints the median of the numbers on stdin.
 median() {

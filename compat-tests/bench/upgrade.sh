@@ -20,7 +20,7 @@ run() {
     start refit "$binary" serve --log-level warn --engine "$address" \
         --listen "unix://$scratch/refit.sock"
     listening refit
-    trap 'remove; cleanup' EXIT
+    trap 'remove || true; cleanup' EXIT
     remove
     # What stands below the last one goes.
     for target in restart refit gone held; do
@@ -32,8 +32,6 @@ run() {
     interleave downtime downtime
     table
 }
-
-at_engine() { "${REFIT_DOCKER:-docker}" -H "$address" "$@"; }
 
 remove() {
     at_engine ps -aq --filter label=refit-bench | while read -r id; do

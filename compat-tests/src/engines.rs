@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    io,
     os::fd::AsFd,
     process::Command,
     thread,
@@ -24,7 +25,7 @@ pub fn version() -> String {
         .to_owned()
 }
 
-/// Has `compat-tests/engines.sh` do this to the engine: `kill`, `start`, `restart`.
+/// Has `compat-tests/engines.sh` do this to the engine: `kill`, `cut`, `start`, `restart`.
 pub fn manage(command: &str) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/engines.sh");
     let done = Command::new(script).args([command, &version()]).status();
@@ -43,22 +44,25 @@ pub fn inside(command: &[&str]) -> bool {
 
 /// Moves this thread to where containers' addresses and published ports can be reached: an engine of
 /// `engines.sh` has a network namespace of its own.
-pub fn enter_network() {
+///
+/// # Errors
+/// The engine's processes are not there: its machine has lost its power.
+pub fn enter_network() -> io::Result<()> {
     let address = variable("REFIT_ENGINE");
     let folder = address
         .strip_prefix("unix://")
         .and_then(|socket| socket.strip_suffix("/docker.sock"))
         .expect("a socket of engines.sh");
-    let init = fs::read_to_string(format!("{folder}/init.pid")).expect("its first process");
-    let network = File::open(format!("/proc/{}/ns/net", init.trim())).expect("its network");
-    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
-        .expect("enter its network");
+    let init = fs::read_to_string(format!("{folder}/init.pid"))?;
+    let network = File::open(format!("/proc/{}/ns/net", init.trim()))?;
+    move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+    Ok(())
 }
 
 /// Does something there.
 pub fn in_network<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let inside = || {
-        enter_network();
+        enter_network().expect("its network");
         work()
     };
     thread::scope(|scope| scope.spawn(inside).join().expect("no panic there"))

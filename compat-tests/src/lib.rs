@@ -320,8 +320,19 @@ impl Scenario {
 
     /// As [`Scenario::upgrade`], with this patch and a `Monitor` of 200 ms.
     pub fn upgrade_with(&self, container: &str, patch: &Value) -> Answer {
+        self.upgrade_watched(container, patch, Duration::from_millis(200))
+    }
+
+    /// As [`Scenario::upgrade_with`], where the replacement ends by itself. An engine may take its
+    /// time to say so, and nobody waits for the whole `Monitor`.
+    pub fn upgrade_in_vain(&self, container: &str, patch: &Value) -> Answer {
+        self.upgrade_watched(container, patch, Duration::from_secs(10))
+    }
+
+    fn upgrade_watched(&self, container: &str, patch: &Value, monitor: Duration) -> Answer {
         let mut patch = patch.clone();
-        patch["UpgradeConfig"]["Monitor"] = json!(200_000_000_u64);
+        let monitor = u64::try_from(monitor.as_nanos()).expect("a number");
+        patch["UpgradeConfig"]["Monitor"] = json!(monitor);
         patch["UpgradeConfig"]["HealthyDeadline"] = json!(10_000_000_000_u64);
         self.post(
             &format!("/containers/{container}/upgrade?pull=never&t=5"),

@@ -56,6 +56,9 @@ impl Listening {
 impl Refit {
     /// Starts Refit, with further arguments; its engine is that of `REFIT_ENGINE`, where they do
     /// not say another. Each line of its log is handed to `tell`.
+    ///
+    /// It has one heap for all its threads: how much several of them keep of what is free is left to
+    /// chance, and a leak would not be told from it.
     pub fn spawn(
         listen: &str,
         further: &[&str],
@@ -64,6 +67,7 @@ impl Refit {
         let mut child = Command::new(variable("REFIT_BIN"))
             .args(["serve", "--listen", listen])
             .args(further)
+            .env("MALLOC_ARENA_MAX", "1")
             .stderr(Stdio::piped())
             .spawn()
             .expect("start refit");

@@ -11,7 +11,7 @@ use std::{
     os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, LazyLock, Mutex, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -122,9 +122,7 @@ impl Side<'_> {
     pub fn compose_v1(&self, folder: &Path, project: &str, arguments: &[&str]) -> Ask {
         let of = ["-H", &self.host, "-p", project];
         let program = variable("REFIT_COMPOSE_V1");
-        let mut ask = Ask::new(&program, &[&of, arguments].concat());
-        ask.command.current_dir(folder);
-        ask
+        Ask::new(&program, &[&of, arguments].concat()).within(folder)
     }
 
     /// curl with these arguments on a path of the API: the head and the body, as they come.
@@ -152,7 +150,8 @@ pub struct Ask {
 }
 
 impl Ask {
-    fn new(program: &str, arguments: &[&str]) -> Self {
+    /// A program with these arguments.
+    pub fn new(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(arguments);
         Self {
@@ -165,6 +164,13 @@ impl Ask {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// In this folder.
+    #[must_use]
+    pub fn within(mut self, folder: &Path) -> Self {
+        self.command.current_dir(folder);
         self
     }
 
@@ -485,9 +491,8 @@ fn text_of(bytes: &[u8]) -> String {
     format!("{text}… ({} bytes)", bytes.len())
 }
 
-/// Replaces IDs by the number of their first appearance, so that the same one stays the same, and
-/// times, durations and Unix times by a word.
-pub fn mask(text: &str) -> String {
+/// What is no ID, and the word that it is replaced by.
+static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let masks = [
         (
             r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?[+-]\d{4} UTC|Z|[+-]\d\d:\d\d)?",
@@ -497,14 +502,23 @@ pub fn mask(text: &str) -> String {
         (r#"("time(Nano)?":)\d+"#, "$1<time>"),
         (r"\b\d+\.\d+s\b", "<duration>"),
     ];
+    let masks = masks.map(|(pattern, word)| (Regex::new(pattern).expect("a pattern"), word));
+    masks.into()
+});
+
+/// An ID, long or short.
+static ID: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b").expect("a pattern"));
+
+/// Replaces IDs by the number of their first appearance, so that the same one stays the same, and
+/// times, durations and Unix times by a word.
+pub fn mask(text: &str) -> String {
     let mut masked = text.to_owned();
-    for (pattern, word) in masks {
-        let pattern = Regex::new(pattern).expect("a pattern");
-        masked = pattern.replace_all(&masked, word).into_owned();
+    for (pattern, word) in MASKS.iter() {
+        masked = pattern.replace_all(&masked, *word).into_owned();
     }
     let mut seen: Vec<String> = Vec::new();
-    let id = Regex::new(r"\b([0-9a-f]{64}|[0-9a-f]{12})\b").expect("a pattern");
-    id.replace_all(&masked, |found: &Captures<'_>| {
+    ID.replace_all(&masked, |found: &Captures<'_>| {
         // The short form of an ID is its first 12 characters.
         let short = &found[0][..12];
         let number = seen.iter().position(|id| id == short).unwrap_or_else(|| {

@@ -165,7 +165,7 @@ fn one_that_fails_is_quoted_and_the_original_is_created_again() {
     let scenario = Scenario::new("rm-fails");
     let mut original = Original::new(&scenario);
     for _ in 0..repeat() {
-        let told = scenario.upgrade_with(&original.name, &bad());
+        let told = scenario.upgrade_in_vain(&original.name, &bad());
         original.assert_is_back(&scenario, "running", &told);
         let message = told.text_of("message");
         assert_eq!(told.text_of("Step"), "verify", "{message}");
@@ -188,7 +188,7 @@ fn a_paused_one_is_paused_again() {
     let scenario = Scenario::new("rm-paused");
     let mut original = Original::new(&scenario);
     scenario.docker(&["pause", &original.name]);
-    let told = scenario.upgrade_with(&original.name, &bad());
+    let told = scenario.upgrade_in_vain(&original.name, &bad());
     original.assert_is_back(&scenario, "paused", &told);
     let told = scenario.upgrade_with(&original.name, &json!({ "Labels": { "a": "b" } }));
     assert_eq!(told.status, 200, "{}", told.text);

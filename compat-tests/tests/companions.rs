@@ -255,7 +255,8 @@ fn a_rollback_brings_all_back() {
     let around = Around::new(&scenario);
     let (untouched, ids) = (around.started_at(&scenario), around.ids(&scenario));
     for _ in 0..repeat() {
-        let failed = upgrade_to(&scenario, &around.leader, "refit-test/exits");
+        let failed =
+            scenario.upgrade_in_vain(&around.leader, &json!({ "Image": "refit-test/exits" }));
         assert_eq!(failed.status, 500, "{}", failed.text);
         assert_eq!(failed.text_of("Rollback"), "restored");
         assert!(
@@ -279,7 +280,7 @@ fn a_companion_that_does_not_come_up_takes_all_back() {
     let id = scenario.run(&["--name", &leader, image(0)]);
     let join = format!("container:{leader}");
     // Its replacement has not what the original was given since.
-    let script = "sleep 1; [ -e /given ] || { echo nothing given >&2; exit 7; }; exec sleep 100000";
+    let script = "sleep 5; [ -e /given ] || { echo nothing given >&2; exit 7; }; exec sleep 100000";
     let named = [
         "--name",
         &companion,
@@ -289,7 +290,7 @@ fn a_companion_that_does_not_come_up_takes_all_back() {
     ];
     let companion_id = scenario.run(&[&named[..], &["busybox", "sh", "-c", script]].concat());
     scenario.docker(&["exec", &companion, "touch", "/given"]);
-    let body = json!({ "Image": image(1), "UpgradeConfig": { "Monitor": 3_000_000_000_u64 } });
+    let body = json!({ "Image": image(1), "UpgradeConfig": { "Monitor": 15_000_000_000_u64 } });
     let path = format!("/containers/{leader}/upgrade?pull=never&t=1");
     let failed = scenario.post(&path, &body.to_string());
     assert_eq!(failed.status, 500, "{}", failed.text);
@@ -363,6 +364,30 @@ fn a_link_follows_and_every_run_state_is_kept() {
         );
     }
     scenario.docker(&["restart", "-t", "0", &linked]);
+}
+
+#[test]
+fn shared_memory_is_shared_again_across_projects() {
+    let scenario = Scenario::new("companions-ipc");
+    let [leader, companion] = ["db", "stats"].map(|what| scenario.named(what));
+    let of = |project: &str| format!("--label=com.docker.compose.project={project}");
+    let named = ["--name", &leader, "--ipc", "shareable", &of("one")];
+    scenario.run(&[&named[..], &[image(0)]].concat());
+    let joined = format!("container:{leader}");
+    let named = ["--name", &companion, "--ipc", &joined, &of("two")];
+    let sleeps = ["--stop-signal", "KILL", "busybox", "sleep", "100000"];
+    scenario.run(&[&named[..], &sleeps].concat());
+    for round in 1..=repeat() {
+        let answer = upgrade_to(&scenario, &leader, image(round));
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let companions = &answer.json()["Companions"];
+        assert_eq!(companions[0]["Name"], json!(companion), "{companions}");
+        let said = format!("round {round}");
+        let write = format!("echo {said} >/dev/shm/word");
+        scenario.docker(&["exec", &leader, "sh", "-c", &write]);
+        let read = scenario.docker(&["exec", &companion, "cat", "/dev/shm/word"]);
+        assert_eq!(read, said);
+    }
 }
 
 #[test]
@@ -448,6 +473,8 @@ fn a_refit_that_dies_leaves_all_on_one_side() {
         sleep(Duration::from_millis(400 + 300 * (round % 10)));
         scenario.kill_refit();
         upgrade.wait().expect("curl");
+        // What it had asked the engine for may yet be done.
+        sleep(Duration::from_secs(2));
         scenario.start_refit();
         around.assert_on_line(&scenario);
         let after = around.ids(&scenario);

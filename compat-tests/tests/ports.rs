@@ -196,7 +196,7 @@ fn assert_truth(failed: &Answer, before: &[Published], after: &[Published]) {
 
 /// An upgrade whose replacement ends at once.
 fn fail(scenario: &Scenario, name: &str) -> Answer {
-    scenario.upgrade_with(
+    scenario.upgrade_in_vain(
         name,
         &json!({ "Image": "refit-test/after", "Entrypoint": ["false"] }),
     )

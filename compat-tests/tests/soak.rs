@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 const CONTAINERS: usize = 8;
 
 /// How many upgrades there are.
-const UPGRADES: usize = 300;
+const UPGRADES: usize = 420;
 
-/// After how many the first sample is taken: until then, a process grows by right.
-const WARM_UP: usize = 60;
+/// After how many the first sample is taken: until then, a process grows by right, for it remembers
+/// the last 256 events, and each container its last ten generations.
+const WARM_UP: usize = 260;
 
 /// The number of the network that half of them share.
 const SHARED: usize = 100;

@@ -47,7 +47,7 @@ fn what_changes_a_member_is_refused_and_reads_pass() {
     let id = scenario.run(&["--name", &name, "--network", &network, "redis:8.0"]);
     scenario.run(&["--name", &other, "redis:8.0"]);
     let label = scenario.label();
-    let upgrade = begin(&scenario, &name, Duration::from_secs(12));
+    let upgrade = begin(&scenario, &name, Duration::from_secs(20));
     scenario.until_step(&name, "verify");
     let replacement = scenario.inspect(&name, "/Id");
     let replacement = replacement.as_str().expect("an ID");
@@ -136,7 +136,7 @@ fn what_happened_is_told_of_each_state() {
     let missing = scenario.ask_refit("GET", "/containers/refit-no-such/upgrade");
     assert_eq!(missing.status, 404, "{}", missing.text);
 
-    let failed = scenario.upgrade_with(&name, &json!({ "Cmd": ["false"] }));
+    let failed = scenario.upgrade_in_vain(&name, &json!({ "Cmd": ["false"] }));
     assert_eq!(failed.status, 500, "{}", failed.text);
     let told = report(&scenario, &id[..12]);
     assert_eq!(
@@ -276,7 +276,7 @@ fn a_live_refit_is_told_from_a_dead_one() {
     let mut scenario = Scenario::new("owned");
     let name = scenario.named("db");
     let id = scenario.run(&["--name", &name, "redis:8.0"]);
-    let first = begin(&scenario, &name, Duration::from_secs(4));
+    let first = begin(&scenario, &name, Duration::from_secs(12));
     scenario.until_step(&name, "verify");
     // Another one starts, and listens.
     let other = Scenario::new("owned-by-another");
@@ -289,8 +289,8 @@ fn a_live_refit_is_told_from_a_dead_one() {
     let told = ended(first);
     assert_eq!(told.status, 200, "{}", told.text);
 
-    let mut second = begin(&scenario, &name, Duration::from_secs(6));
     let id = scenario.text(&name, "/Id");
+    let mut second = begin(&scenario, &name, Duration::from_secs(6));
     scenario.until_step(&name, "verify");
     scenario.kill_refit();
     second.wait().expect("curl");
@@ -309,7 +309,7 @@ fn recovery_by_hand_finishes_and_takes_back() {
     let [good, bad] = ["good", "bad"].map(|what| scenario.named(what));
     let ids = [&good, &bad]
         .map(|name| scenario.run(&["--name", name, "--restart", "always", "redis:8.0"]));
-    let upgrades = [&good, &bad].map(|name| begin(&scenario, name, Duration::from_secs(3)));
+    let upgrades = [&good, &bad].map(|name| begin(&scenario, name, Duration::from_secs(10)));
     for name in [&good, &bad] {
         scenario.until_step(name, "verify");
     }

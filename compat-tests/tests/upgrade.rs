@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use compat_tests::{Scenario, answer, docker, patch, variable};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const RUNNING: &str = "running";
 
@@ -154,7 +154,7 @@ fn a_failing_replacement_is_rolled_back_and_the_answer_says_why() {
         "trap 'exit 0' TERM; while :; do sleep 0.1; done",
     ]);
     let reset =
-        r#""Cmd": null, "UpgradeConfig": {"Monitor": 1000000000, "HealthyDeadline": 8000000000}"#;
+        r#""Cmd": null, "UpgradeConfig": {"Monitor": 10000000000, "HealthyDeadline": 8000000000}"#;
     let bodies = [
         (
             format!(r#"{{"Image": "refit-test/exits", {reset}}}"#),
@@ -377,7 +377,7 @@ fn a_port_that_the_engine_chose_stays_and_what_it_chooses_anew_is_told() {
     };
 
     // A rollback is a restart, at which the engine chooses anew.
-    let failed = scenario.upgrade(&name, "refit-test/exits");
+    let failed = scenario.upgrade_in_vain(&name, &json!({ "Image": "refit-test/exits" }));
     let message = failed.text_of("message");
     assert_eq!(failed.text_of("Rollback"), "restored", "{message}");
     let (_, told) = message.split_once("port 6379/tcp was published").unwrap();
@@ -402,7 +402,7 @@ fn a_port_that_the_engine_chose_stays_and_what_it_chooses_anew_is_told() {
     let path = format!("/containers/{name}/upgrade?pull=never&force=1");
     let again = scenario.post(&path, &patch("redis:8.0"));
     assert_eq!(again.json()["Changed"], true, "{}", again.text);
-    assert_eq!(again.json()["Warnings"], serde_json::json!([]));
+    assert_eq!(again.json()["Warnings"], json!([]));
     assert_eq!(port(), before);
 }
 
@@ -553,7 +553,8 @@ fn two_upgrades_of_one_container_at_once_are_one() {
         "refit-test/stubborn",
     ]);
     let path = |container: &str| format!("/containers/{container}/upgrade?pull=never");
-    let first = scenario.spawn_post(&path(&name), &patch("redis:8.0"), &[]);
+    let body = json!({ "Image": "redis:8.0", "UpgradeConfig": { "Monitor": 5_000_000_000_u64 } });
+    let first = scenario.spawn_post(&path(&name), &body.to_string(), &[]);
     let refused = |of: &str| {
         let second = scenario.post(&path(of), &patch("redis:8.0"));
         assert_eq!(second.status, 409, "{of}: {}", second.text);

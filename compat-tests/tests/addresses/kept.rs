@@ -139,11 +139,38 @@ fn by_the_original_that_comes_back() {
     let id = run_above(&scenario, &name, &["bridge", &dual], 2);
     let before = addresses(&scenario, &name);
     for _ in 0..repeat() {
-        let answer = scenario.upgrade_with(&name, &bad());
+        let answer = scenario.upgrade_in_vain(&name, &bad());
         assert_eq!(answer.status, 500, "{}", answer.text);
         assert_eq!(answer.text_of("Rollback"), "restored");
         scenario.assert_original(&name, &id);
         assert_eq!(addresses(&scenario, &name), before, "{}", answer.text);
+        assert_clear(&scenario);
+    }
+}
+
+#[test]
+fn beside_a_companion_with_a_configured_one_that_is_lower() {
+    let scenario = Scenario::new("address-companion");
+    let subnet = network(&scenario, "subnet", &["--subnet", "10.99.13.0/24"]);
+    let [taken, gone, name, companion] =
+        ["taken", "gone", "web", "mon"].map(|what| scenario.named(what));
+    for other in [&taken, &gone, &name] {
+        run(&scenario, other, &[&subnet], &[]);
+    }
+    scenario.remove(&gone);
+    let pid = format!("container:{name}");
+    let options = ["--ip", "10.99.13.3", "--pid", &pid];
+    run(&scenario, &companion, &[&subnet], &options);
+    let both = || [&name, &companion].map(|name| addresses(&scenario, name));
+    let before = both();
+    assert!(before[1][0].contains("10.99.13.3"), "{before:?}");
+    for round in 0..repeat() {
+        let patch = json!({ "Env": [format!("ROUND={round}")] });
+        upgrade_in_place(&scenario, &name, &strictly(patch));
+        assert_eq!(both(), before);
+        let answer = scenario.upgrade_in_vain(&name, &bad());
+        assert_eq!(answer.text_of("Rollback"), "restored", "{}", answer.text);
+        assert_eq!(both(), before, "{}", answer.text);
         assert_clear(&scenario);
     }
 }

@@ -66,7 +66,7 @@ fn they_hear_nothing_for_no_longer_than_over_a_restart() {
     for field in ["IPAddress", "GlobalIPv6Address"] {
         let pointer = format!("/NetworkSettings/Networks/{net}/{field}");
         let address = scenario.text(&name, &pointer);
-        for round in 0..repeat() {
+        let is_as_short = |round: &str| {
             let restart = while_changing(&scenario, &address, || {
                 scenario.docker(&["restart", &name]);
             });
@@ -79,8 +79,12 @@ fn they_hear_nothing_for_no_longer_than_over_a_restart() {
             println!(
                 "{address}: silent for {restart:?} over a restart, {upgrade:?} over an upgrade"
             );
-            // What waits for an entry to go stale waits for half a minute.
-            assert!(upgrade < restart + REST, "{upgrade:?}");
+            upgrade < restart + REST
+        };
+        for round in 0..repeat() {
+            // What waits for an entry to go stale waits for half a minute, each time.
+            let attempt = |attempt| is_as_short(&format!("{round}.{attempt}"));
+            assert!((0..3).any(attempt), "{address}");
         }
     }
 }

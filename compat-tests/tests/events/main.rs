@@ -35,7 +35,7 @@ fn upgrade(scenario: &Scenario, name: &str, image: &str) -> Answer {
 
 /// An upgrade to an image whose process ends at once, so that the original comes back.
 fn fail(scenario: &Scenario, name: &str) -> Answer {
-    let failed = scenario.upgrade_with(name, &json!({ "Image": "refit-test/exits" }));
+    let failed = scenario.upgrade_in_vain(name, &json!({ "Image": "refit-test/exits" }));
     assert_eq!(failed.text_of("Rollback"), "restored", "{}", failed.text);
     failed
 }

@@ -176,7 +176,7 @@ fn what_a_new_refit_finishes_and_takes_back_it_tells() {
     let ids = [&good, &bad].map(|name| run(&scenario, name));
     let since = now();
     let body = json!({
-        "Image": IMAGES[1], "UpgradeConfig": { "Monitor": 3_000_000_000_u64 },
+        "Image": IMAGES[1], "UpgradeConfig": { "Monitor": 10_000_000_000_u64 },
     });
     let upgrades = [&good, &bad].map(|name| {
         let path = format!("/containers/{name}/upgrade?pull=never&t=5");
@@ -224,7 +224,7 @@ fn a_stream_that_ends_by_itself_tells_before() {
         &format!("container={id}"),
     ];
     // The CLI reckons it from now.
-    let mut stream = follow(&scenario, &[&["--until", "-4s"], &watch[..]].concat());
+    let mut stream = follow(&scenario, &[&["--until", "-10s"], &watch[..]].concat());
     upgrade(&scenario, &name, IMAGES[1]);
     assert!(stream.runs());
     let said = stream.end();

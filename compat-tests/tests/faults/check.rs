@@ -64,10 +64,6 @@ impl Judge<'_> {
         self.case.replacement == Replacement::Good
     }
 
-    fn blow(&self) -> Option<Blow> {
-        self.case.fault.map(|(_, fault)| fault.blow)
-    }
-
     fn upgraded(&self) -> Vec<String> {
         let mut problems = expect(self.is_good(), "a replacement that failed was committed");
         if text(self.is, "/Config/Image") != self.image {
@@ -117,7 +113,7 @@ impl Judge<'_> {
         let is_early =
             ["lock", "pull", "plan", "create", "hold", "disarm"].contains(&step.as_str());
         let was_stopped = self.calls.iter().any(|call| call.verb == "stop");
-        if (is_early || !was_stopped) && self.blow() != Some(Blow::KillDockerd) {
+        if (is_early || !was_stopped) && !self.case.met(Blow::ends_engine) {
             problems.extend(self.same("/State/StartedAt"));
         }
         problems
@@ -125,7 +121,7 @@ impl Judge<'_> {
 
     fn told_nothing(&self) -> Vec<String> {
         expect(
-            self.blow() == Some(Blow::KillRefit),
+            self.case.met(Blow::ends_refit),
             "the caller was told nothing",
         )
     }
@@ -159,7 +155,7 @@ impl Judge<'_> {
             "told neither of success nor of a failure",
         );
         problems.extend(match told.text_of("Rollback").as_str() {
-            "not needed" if self.blow() == Some(Blow::KillDockerd) => {
+            "not needed" if self.case.met(Blow::ends_engine) => {
                 expect(is_original, "told that nothing was touched")
             }
             "not needed" => {

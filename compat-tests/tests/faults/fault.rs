@@ -13,6 +13,21 @@ pub enum Blow {
     KillRefit,
     /// The engine is killed by SIGKILL, and started again.
     KillDockerd,
+    /// The machine loses its power: Refit, the engine and all containers end at once, and Refit is started
+    /// again before the engine is. What they had handed to the kernel stays.
+    CutPower,
+}
+
+impl Blow {
+    /// Whether Refit ends.
+    pub fn ends_refit(self) -> bool {
+        matches!(self, Self::KillRefit | Self::CutPower)
+    }
+
+    /// Whether the engine ends.
+    pub fn ends_engine(self) -> bool {
+        matches!(self, Self::KillDockerd | Self::CutPower)
+    }
 }
 
 /// When it happens.
@@ -53,3 +68,6 @@ pub const OF_DOCKERD: [(Fault, &str); 2] = [
     (fault(Blow::KillDockerd, When::Before), "kill dockerd"),
     (fault(Blow::KillDockerd, When::After), "kill after"),
 ];
+
+/// The end of everything, with the head of the column. Between two changes, the moment makes no difference.
+pub const OF_POWER: [(Fault, &str); 1] = [(fault(Blow::CutPower, When::After), "cut power after")];

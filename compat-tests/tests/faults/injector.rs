@@ -186,7 +186,12 @@ impl Shared {
             }
             Blow::KillDockerd => {
                 // Blocks the other connections meanwhile: their engine is gone, too.
-                self.kill_dockerd()?;
+                self.end_engine("kill")?;
+                pending().await
+            }
+            Blow::CutPower => {
+                self.kill_refit()?;
+                self.end_engine("cut")?;
                 pending().await
             }
         }
@@ -237,9 +242,9 @@ impl Shared {
     }
 
     /// Ends the engine as it is seen from outside: nobody listens, and no connection stays.
-    fn kill_dockerd(&self) -> io::Result<()> {
+    fn end_engine(&self, how: &str) -> io::Result<()> {
         let (socket, away) = (self.socket.clone(), self.socket.with_extension("away"));
-        engines::manage("kill");
+        engines::manage(how);
         fs::rename(&socket, &away)?;
         self.severed.notify_waiters();
         self.case().outage = Some(thread::spawn(move || {

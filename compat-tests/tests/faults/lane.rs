@@ -20,15 +20,14 @@ use super::{
     writer::{Writer, is_answered},
 };
 
-/// How long Refit waits for a call, and for an engine that is away.
-const LIMITS: [&str; 6] = [
-    "--call-timeout",
-    "1s",
-    "--work-timeout",
-    "3s",
-    "--reconnect-timeout",
-    "40s",
-];
+/// How long Refit waits for a call, where one may hang.
+const SHORT: [&str; 4] = ["--call-timeout", "1s", "--work-timeout", "3s"];
+
+/// The same where none does: an engine that has just been started on a busy machine takes its time.
+const LONG: [&str; 4] = ["--call-timeout", "20s", "--work-timeout", "60s"];
+
+/// How long it waits for an engine that is away.
+const RECONNECT: [&str; 2] = ["--reconnect-timeout", "40s"];
 
 const MONITOR: Duration = Duration::from_millis(200);
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(5);
@@ -48,6 +47,13 @@ pub enum Replacement {
 pub struct Case {
     pub replacement: Replacement,
     pub fault: Option<(Place, Fault)>,
+}
+
+impl Case {
+    /// Whether its fault is such a one.
+    pub fn met(&self, is_such: impl FnOnce(Blow) -> bool) -> bool {
+        self.fault.is_some_and(|(_, fault)| is_such(fault.blow))
+    }
 }
 
 /// What came of a case.
@@ -119,12 +125,12 @@ impl Lane {
         let was = self.standing.clone();
         let image = other_image(&was);
         let mut problems: Vec<String> = self.kept_up().into_iter().collect();
-        let mut refit = self.start_refit();
+        let mut refit = self.start_refit(case);
         let told = self.upgrade(case.replacement, &image);
         if told.is_none() && self.is_killed(case) {
             // Reaped first.
             drop(refit);
-            refit = self.start_refit();
+            refit = self.start_refit(case);
         }
         self.injector.await_engine();
         let calls = self.injector.calls();
@@ -165,7 +171,13 @@ impl Lane {
     }
 
     /// Starts Refit; again, where the fault killed it before it listened.
-    fn start_refit(&self) -> Refit {
+    fn start_refit(&self, case: Case) -> Refit {
+        let hangs = |(_, fault): (Place, Fault)| !fault.blow.ends_engine();
+        let limits = if case.fault.is_some_and(hangs) {
+            SHORT
+        } else {
+            LONG
+        };
         loop {
             let (listen, engine) = (self.scenario.refit(), self.injector.address());
             let log = Arc::clone(&self.log);
@@ -173,7 +185,7 @@ impl Lane {
                 let mut log = log.lock().expect("the log");
                 writeln!(log, "    {line}").expect("memory");
             };
-            let further = [&["--engine", &engine][..], &LIMITS].concat();
+            let further = [&["--engine", &engine][..], &limits, &RECONNECT].concat();
             let spawn = || Refit::spawn(&listen, &further, tell);
             let (refit, listening) = self.injector.start(spawn);
             if listening.wait() {
@@ -184,8 +196,7 @@ impl Lane {
     }
 
     fn is_killed(&self, case: Case) -> bool {
-        let kills = |(_, fault): (_, Fault)| fault.blow == Blow::KillRefit;
-        case.fault.is_some_and(kills) && self.injector.is_done()
+        case.met(Blow::ends_refit) && self.injector.is_done()
     }
 
     fn upgrade(&self, replacement: Replacement, image: &str) -> Option<Answer> {
@@ -310,11 +321,10 @@ impl Lane {
 /// told, or where the engine that came back may still be starting what it found.
 fn is_patient(case: Case, told: Option<&Answer>) -> bool {
     let rollback = told.map(|told| told.text_of("Rollback"));
-    let is_dockerd = |(_, fault): (_, Fault)| fault.blow == Blow::KillDockerd;
     match rollback.as_deref() {
         Some("incomplete") => true,
         Some("restored") => false,
-        _ => case.fault.is_some_and(is_dockerd),
+        _ => case.met(Blow::ends_engine),
     }
 }
 

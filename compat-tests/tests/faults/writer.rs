@@ -16,7 +16,7 @@ use compat_tests::{
     engines::{enter_network, in_network},
 };
 
-/// How long it waits for anything.
+/// How long it waits for anything while it writes.
 const LIMIT: Duration = Duration::from_millis(500);
 
 /// How long lies between two writes, or two attempts to connect.
@@ -46,10 +46,7 @@ impl Writer {
     pub fn new(address: SocketAddr) -> Self {
         let shared = Arc::new(Shared::default());
         let writing = Arc::clone(&shared);
-        let thread = thread::spawn(move || {
-            enter_network();
-            writing.write(address);
-        });
+        let thread = thread::spawn(move || writing.write(address));
         Self {
             address,
             shared,
@@ -78,7 +75,7 @@ impl Writer {
     pub fn lost(&self, from: usize) -> io::Result<Vec<usize>> {
         let numbers = self.shared.acknowledged.lock().expect("the list")[from..].to_vec();
         in_network(|| {
-            let mut redis = Redis::connect(self.address)?;
+            let mut redis = Redis::connect(self.address, PATIENCE)?;
             let mut lost = Vec::new();
             for batch in numbers.chunks(BATCH) {
                 let keys: Vec<String> = batch.iter().map(|number| format!("w:{number}")).collect();
@@ -110,7 +107,10 @@ impl Shared {
         while !self.is_over.load(Ordering::Relaxed) {
             thread::sleep(PACE);
             let Some(redis) = &mut connection else {
-                connection = Redis::connect(address).ok();
+                // It is another one after the engine's machine was.
+                connection = enter_network()
+                    .and_then(|()| Redis::connect(address, LIMIT))
+                    .ok();
                 continue;
             };
             number += 1;
@@ -127,7 +127,7 @@ impl Shared {
 
 /// Whether Redis answers at an address inside the engine's network.
 pub fn is_answered(address: SocketAddr) -> bool {
-    let ping = || Redis::connect(address)?.ask("PING");
+    let ping = || Redis::connect(address, PATIENCE)?.ask("PING");
     in_network(ping).is_ok_and(|answer| answer == [Some("PONG".to_owned())])
 }
 
@@ -135,9 +135,10 @@ pub fn is_answered(address: SocketAddr) -> bool {
 struct Redis(BufReader<TcpStream>);
 
 impl Redis {
-    fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, LIMIT)?;
-        stream.set_read_timeout(Some(LIMIT))?;
+    /// Each of its words is waited for so long.
+    fn connect(address: SocketAddr, limit: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, limit)?;
+        stream.set_read_timeout(Some(limit))?;
         Ok(Self(BufReader::new(stream)))
     }
 

@@ -2,9 +2,8 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Read},
     process::{Command, Stdio},
-    thread::sleep,
-    time::Duration,
 };
 
 use compat_tests::{Scenario, docker, docker_program, repeat};
@@ -186,12 +185,16 @@ fn attach_and_wait(lineage: &Lineage<'_>, old: &str) {
             .spawn()
             .expect("the docker CLI")
     };
-    let attached = begin(&["attach", "--no-stdin", "--sig-proxy=false", old]);
+    let mut attached = begin(&["attach", "--no-stdin", "--sig-proxy=false", old]);
     let waits = begin(&["wait", old]);
-    sleep(Duration::from_millis(500));
+    // It is attached once it tells what is printed.
+    let mut ticks = BufReader::new(attached.stdout.take().expect("its output"));
+    let mut tick = String::new();
+    ticks.read_line(&mut tick).expect("a line");
     through(scenario, &["stop", "-t", "1", old]);
+    ticks.read_to_string(&mut tick).expect("the rest");
     let attached = attached.wait_with_output().expect("its end");
-    assert!(printed(&attached).contains("tick"), "{attached:?}");
+    assert!(tick.contains("tick"), "{tick:?}: {attached:?}");
     let waited = waits.wait_with_output().expect("its end");
     assert_eq!(printed(&waited), "137", "{waited:?}");
 }

@@ -3,9 +3,9 @@
 use std::{process::Command, thread, time::Duration};
 
 use compat_tests::{Answer, engines, repeat, variable};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::rig::{MONITOR, Own};
+use crate::rig::{LONG, MONITOR, Own, watched};
 
 /// It ended well, whichever way: what it tells of itself is so.
 fn assert_ended(own: &Own, id: &str) -> Value {
@@ -26,10 +26,31 @@ fn assert_ended(own: &Own, id: &str) -> Value {
     status
 }
 
-/// Kills the helper of an upgrade to this image at a moment, in a way.
-fn killed(own: &Own, image: &str, moment: &dyn Fn(&str), mut kill: impl FnMut()) -> Option<Answer> {
+/// Does something to a helper that stands still before the stop, by which its upgrade fails and its
+/// container is left as it was; what its caller was told.
+fn untouched_where(own: &Own, act: impl Fn(&str)) -> String {
+    let (answer, run) = own.before_the_stop(act);
+    assert_eq!(answer.status, 500, "{}", answer.text);
+    assert_ne!(answer.text_of("Rollback"), "incomplete", "{}", answer.text);
+    assert_ended(own, &run[0]);
+    assert_eq!(own.run_of(), run);
+    answer.text_of("message")
+}
+
+/// Kills the helper of an upgrade to this image at a moment, in a way, while there is plenty of time.
+fn killed(own: &Own, image: &str, moment: &dyn Fn(&str), kill: impl FnMut()) -> Option<Answer> {
+    killed_within(own, (image, LONG), moment, kill)
+}
+
+/// As [`killed`], of an upgrade that is watched for so long.
+fn killed_within(
+    own: &Own,
+    (image, monitor): (&str, Duration),
+    moment: &dyn Fn(&str),
+    mut kill: impl FnMut(),
+) -> Option<Answer> {
     let id = own.text("/Id");
-    let image = json!({ "Image": own.image(image) });
+    let image = watched(&own.image(image), monitor);
     thread::scope(|scope| {
         let asked = scope.spawn(|| own.try_upgrade(&image).ok());
         moment(&id);
@@ -80,11 +101,10 @@ fn whenever_a_helper_is_killed_something_runs_in_the_end() {
         let id = own.text("/Id");
         let moment = |_: &str| {
             drop(own.pause_helper());
-            let path = format!("/containers/{}/unpause", own.helper());
-            own.scenario.ask("POST", &path);
+            own.unpause_helper();
             thread::sleep(Duration::from_millis(round as u64 * 337 % 2500));
         };
-        killed(&own, own.other(), &moment, || {
+        killed_within(&own, (own.other(), MONITOR), &moment, || {
             kills += usize::from(own.kill_helper());
         });
         let status = assert_ended(&own, &id);
@@ -100,35 +120,20 @@ fn whenever_a_helper_is_killed_something_runs_in_the_end() {
 #[test]
 fn a_helper_that_is_killed_before_the_stop_costs_nothing() {
     let own = Own::new("own-killed-early", &[]);
-    let (id, started) = (own.text("/Id"), own.text("/State/StartedAt"));
     for _ in 0..repeat() {
-        let kill = || {
+        untouched_where(&own, |_| {
             assert!(own.kill_helper());
-            let path = format!("/containers/{}/unpause", own.helper());
-            own.scenario.ask("POST", &path);
-        };
-        let answer = killed(&own, "new", &|_| drop(own.pause_helper()), kill).expect("an answer");
-        assert_eq!(answer.status, 500, "{}", answer.text);
-        assert_ne!(answer.text_of("Rollback"), "incomplete", "{}", answer.text);
-        assert_ended(&own, &id);
-        let now = (own.text("/Id"), own.text("/State/StartedAt"));
-        assert_eq!(now, (id.clone(), started.clone()));
+            own.unpause_helper();
+        });
     }
 }
 
 #[test]
 fn a_helper_that_is_removed_before_the_stop_leaves_nothing() {
     let own = Own::new("own-removed", &[]);
-    let (id, started) = (own.text("/Id"), own.text("/State/StartedAt"));
     for _ in 0..repeat() {
-        let remove = || own.scenario.remove(&own.helper());
-        let answer = killed(&own, "new", &|_| drop(own.pause_helper()), remove).expect("an answer");
-        assert_eq!(answer.status, 500, "{}", answer.text);
-        let told = answer.text_of("message");
+        let told = untouched_where(&own, |helper| own.scenario.remove(helper));
         assert!(told.contains("the helper"), "{told}");
-        assert_ended(&own, &id);
-        let now = (own.text("/Id"), own.text("/State/StartedAt"));
-        assert_eq!(now, (id.clone(), started.clone()));
     }
 }
 
@@ -187,7 +192,6 @@ fn another_refit_leaves_the_helper_alone() {
         let left = format!("{}: left to another", own.name);
         assert!(lines.contains(&left), "{lines}");
     };
-    assert!(MONITOR.as_millis() > 1000, "it must be seen at work");
     killed(&own, "new", &|id| until_started(&own, id), recover);
     let status = assert_ended(&own, &id);
     assert_eq!(status["State"], "upgraded", "{status}");

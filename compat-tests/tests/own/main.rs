@@ -3,12 +3,12 @@
 mod killed;
 mod rig;
 
-use std::{fs, thread};
+use std::fs;
 
 use compat_tests::repeat;
 use serde_json::{Value, json};
 
-use rig::{ENGINE, Own, monitored};
+use rig::{ENGINE, LONG, Own, monitored, watched};
 
 /// What of a container is to stay.
 fn kept(own: &Own, network: &str) -> Vec<Value> {
@@ -119,7 +119,7 @@ fn one_of_rm_is_upgraded_and_comes_back_under_another_id() {
     assert_eq!(own.until_it_rests()["State"], "upgraded");
     assert_eq!(own.which(), "new");
     let id = own.text("/Id");
-    own.hand_over(&json!({ "Image": own.image("broken") }));
+    own.hand_over(&watched(&own.image("broken"), LONG));
     let status = own.until_it_rests();
     assert_eq!(status["State"], "failed", "{status}");
     assert_eq!(status["Rollback"], "restored");
@@ -153,7 +153,7 @@ fn what_fails_is_rolled_back_and_told_by_the_one_that_is_back() {
     own.build("broken", r#"ENTRYPOINT ["/refit", "no-such-command"]"#);
     let id = own.text("/Id");
     for round in 0..repeat() {
-        let told = own.hand_over(&json!({ "Image": own.image("broken") }));
+        let told = own.hand_over(&watched(&own.image("broken"), LONG));
         let status = own.until_it_rests();
         assert_eq!(status["State"], "failed", "{status}");
         assert_eq!(status["Transaction"], told["Transaction"]);
@@ -173,7 +173,7 @@ fn what_fails_is_rolled_back_and_told_by_the_one_that_is_back() {
 fn what_is_refused_before_the_stop_has_its_own_status_and_costs_nothing() {
     let own = Own::new("own-refused", &[]);
     let scenario = &own.scenario;
-    let (id, started) = (own.text("/Id"), own.text("/State/StartedAt"));
+    let run = own.run_of();
     let other = scenario.named("other");
     scenario.run(&["--name", &other, "-p", "18098:80", "redis:8.0"]);
     let new = own.image("new");
@@ -223,21 +223,14 @@ fn what_is_refused_before_the_stop_has_its_own_status_and_costs_nothing() {
     );
 
     own.until_it_rests();
-    assert_eq!(
-        (own.text("/Id"), own.text("/State/StartedAt")),
-        (id, started)
-    );
+    assert_eq!(own.run_of(), run);
 }
 
 #[test]
 fn while_the_helper_works_others_are_refused_and_a_cancel_has_it_go_back() {
     let own = Own::new("own-underway", &[]);
-    let (id, started) = (own.text("/Id"), own.text("/State/StartedAt"));
-    thread::scope(|scope| {
-        let first = scope.spawn(|| own.upgrade(&json!({ "Image": own.image("new") })));
-        // It stands still before it has come to the stop.
-        let helper = own.pause_helper();
-        let second = own.upgrade(&json!({ "Image": own.image("new") }));
+    let (told, run) = own.before_the_stop(|helper| {
+        let second = own.upgrade(&json!({ "Image": own.image(own.other()) }));
         assert_eq!(second.status, 409, "{}", second.text);
         for container in [own.name.as_str(), &own.helper(), &helper[..12]] {
             let path = format!("/containers/{container}/stop");
@@ -248,21 +241,51 @@ fn while_the_helper_works_others_are_refused_and_a_cancel_has_it_go_back() {
         }
         let cancelled = own.ask("DELETE", &own.path(), "");
         assert_eq!(cancelled.status, 200, "{}", cancelled.text);
-        let told = first.join().expect("an answer");
-        assert_eq!(told.status, 500, "{}", told.text);
-        assert!(
-            told.text_of("message").contains("cancelled"),
-            "{}",
-            told.text
-        );
-        assert_ne!(told.text_of("Rollback"), "incomplete");
     });
+    assert_eq!(told.status, 500, "{}", told.text);
+    let message = told.text_of("message");
+    assert!(message.contains("cancelled"), "{message}");
+    assert_ne!(told.text_of("Rollback"), "incomplete");
     let status = own.until_it_rests();
     assert_eq!(status["State"], "failed", "{status}");
-    assert_eq!(
-        (own.text("/Id"), own.text("/State/StartedAt")),
-        (id, started)
-    );
+    assert_eq!(own.run_of(), run);
+}
+
+#[test]
+fn the_refit_that_is_back_keeps_others_from_what_the_helper_verifies() {
+    let own = Own::new("own-guarded", &[]);
+    let id = own.text("/Id");
+    // Long enough to be asked meanwhile.
+    let change = json!({
+        "Image": own.image("new"),
+        "UpgradeConfig": { "Monitor": 8_000_000_000_u64 },
+    });
+    let target = format!("{}?pull=never&t=5", own.path());
+    let answer = own.ask("POST", &target, &change.to_string());
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let path = format!("/containers/{}/json", own.name);
+    own.scenario.until("the new one answers", |_| {
+        let seen = own.try_ask("GET", &path, "");
+        seen.is_ok_and(|seen| seen.status == 200 && seen.text_of("Id") != id)
+    });
+    let old = format!("{}.refit-old", own.name);
+    let nobody = r#"?filters={"label":["refit.no-such"]}"#;
+    let prune = format!("/containers/prune{nobody}");
+    let [stop, start] = [(&own.name, "stop"), (&old, "start")]
+        .map(|(container, verb)| format!("/containers/{container}/{verb}"));
+    for path in [&prune, &stop, &start] {
+        let refused = own.ask("POST", path, "");
+        assert_eq!(refused.status, 409, "{path}: {}", refused.text);
+        let told = refused.text_of("message");
+        assert!(told.contains("an upgrade of"), "{told}");
+    }
+    let status = own.ask("GET", &own.path(), "");
+    assert_eq!(status.text_of("State"), "unfinished", "{}", status.text);
+
+    assert_eq!(own.until_it_rests()["State"], "upgraded");
+    own.scenario.until("others may go on", |_| {
+        own.ask("POST", &prune, "").status == 200
+    });
 }
 
 #[test]
@@ -304,14 +327,13 @@ fn a_helper_that_cannot_be_made_or_started_leaves_everything_as_it_is() {
     let arguments = own.arguments();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     own.run_as(&["--entrypoint", &program.inside], &arguments);
-    let (id, started) = (own.text("/Id"), own.text("/State/StartedAt"));
+    let run = own.run_of();
     let untouched = |what: &str, status: u16| {
         let answer = own.upgrade(&json!({ "Image": own.image("new") }));
         assert_eq!(answer.status, status, "{}", answer.text);
         assert_eq!(answer.text_of("Rollback"), "not needed");
         assert!(answer.text_of("message").contains(what), "{}", answer.text);
-        let now = (own.text("/Id"), own.text("/State/StartedAt"));
-        assert_eq!(now, (id.clone(), started.clone()));
+        assert_eq!(own.run_of(), run);
     };
     let label = scenario.label();
     scenario.docker(&["create", "--name", &own.helper(), &label, "busybox"]);

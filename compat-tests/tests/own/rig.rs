@@ -17,6 +17,12 @@ use serde_json::{Value, json};
 /// How long an upgrade is watched.
 pub const MONITOR: Duration = Duration::from_millis(1500);
 
+/// The same where something is to happen meanwhile, or where what is watched ends by itself.
+pub const LONG: Duration = Duration::from_secs(6);
+
+/// How many helpers may be paused too late.
+const HELPERS: usize = 5;
+
 /// Where the folder with the engine's socket is, as the engine and its containers see it.
 const FOLDER: &str = "/run/refit";
 
@@ -186,7 +192,7 @@ impl Own {
         self.ask("GET", &self.path(), "").json()
     }
 
-    /// Pauses its helper as soon as it runs, long before the stop; the helper's ID.
+    /// Pauses its helper as soon as it runs, mostly before the stop; the helper's ID.
     pub fn pause_helper(&self) -> String {
         let path = format!("/containers/{}", self.helper());
         let deadline = Instant::now() + PATIENCE;
@@ -197,6 +203,50 @@ impl Own {
         self.scenario
             .ask("GET", &format!("{path}/json"))
             .text_of("Id")
+    }
+
+    /// Lets its helper go on.
+    pub fn unpause_helper(&self) {
+        let path = format!("/containers/{}/unpause", self.helper());
+        self.scenario.ask("POST", &path);
+    }
+
+    /// Has something done, with the helper's ID, while the helper of an upgrade stands still that has not
+    /// come to the stop; the upgrade's answer, and what ran before ([`Own::run_of`]). One that a busy
+    /// engine pauses too late ends its upgrade, and another is asked for.
+    ///
+    /// # Panics
+    /// Each of them was paused too late.
+    pub fn before_the_stop(&self, act: impl Fn(&str)) -> (Answer, [String; 2]) {
+        for _ in 0..HELPERS {
+            let patch = json!({ "Image": self.image(self.other()) });
+            let run = self.run_of();
+            let answer = thread::scope(|scope| {
+                let asked = scope.spawn(|| self.try_upgrade(&patch));
+                let helper = self.pause_helper();
+                // The engine writes down late what it has printed.
+                thread::sleep(Duration::from_millis(300));
+                let told = self.scenario.docker(&["logs", &helper]);
+                let is_late = told.contains(r#""Step":"stop""#);
+                if is_late {
+                    self.unpause_helper();
+                } else {
+                    act(&helper);
+                }
+                let answer = asked.join().expect("no panic there");
+                (!is_late).then(|| answer.expect("Refit's answer"))
+            });
+            if let Some(answer) = answer {
+                return (answer, run);
+            }
+            self.until_it_rests();
+        }
+        panic!("{HELPERS} helpers were paused too late");
+    }
+
+    /// Its container, and since when that runs.
+    pub fn run_of(&self) -> [String; 2] {
+        ["/Id", "/State/StartedAt"].map(|pointer| self.text(pointer))
     }
 
     /// What inspect prints of its container.
@@ -253,11 +303,21 @@ pub struct Program {
     pub outside: PathBuf,
 }
 
-/// A patch with what is watched for how long.
+/// A patch to this image, which is watched for so long.
+pub fn watched(image: &str, monitor: Duration) -> Value {
+    json!({ "Image": image, "UpgradeConfig": { "Monitor": nanoseconds(monitor) } })
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).expect("a number")
+}
+
+/// A patch with what is watched for how long, where it does not say so itself.
 pub fn monitored(patch: &Value) -> String {
     let mut patch = patch.clone();
-    let nanoseconds = |duration: Duration| u64::try_from(duration.as_nanos()).expect("a number");
-    patch["UpgradeConfig"]["Monitor"] = json!(nanoseconds(MONITOR));
+    if patch["UpgradeConfig"]["Monitor"].is_null() {
+        patch["UpgradeConfig"]["Monitor"] = json!(nanoseconds(MONITOR));
+    }
     patch["UpgradeConfig"]["HealthyDeadline"] = json!(nanoseconds(Duration::from_secs(6)));
     patch.to_string()
 }

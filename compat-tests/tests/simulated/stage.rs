@@ -1,5 +1,7 @@
 //! A real engine with the image and the networks of the transcripts.
 
+use std::time::Duration;
+
 use compat_tests::{Scenario, engines};
 use refit::engine::{Address, DockerEngine, Engine, EngineError, Limits, Result};
 
@@ -78,9 +80,17 @@ impl Stage for Real {
         }
     }
 
+    /// An engine removes a container's volumes after it has forgotten the container: it is asked more
+    /// than once.
     fn has_volume(&self, volume: &str) -> bool {
-        let answer = self.scenario.ask("GET", &format!("/volumes/{volume}"));
-        answer.status == 200
+        (0..5).all(|_| {
+            let answer = self.scenario.ask("GET", &format!("/volumes/{volume}"));
+            let is_there = answer.status == 200;
+            if is_there {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            is_there
+        })
     }
 
     fn restart(&self, how: Death) {

@@ -1,5 +1,6 @@
 //! The docker CLI, buildx and both generations of Compose say the same directly and through Refit.
 
+mod commands;
 mod files;
 mod images;
 mod projects;

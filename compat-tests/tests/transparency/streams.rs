@@ -166,7 +166,7 @@ fn logs_follow_line_by_line_until_the_container_ends() {
     let name = scenario.named("box");
     let script = "echo first; echo aside >&2
         n=0; until [ -e /go ] || [ $n = 600 ]; do sleep 0.1; n=$((n + 1)); done
-        echo second; echo further aside >&2; exit 3";
+        echo second; echo further aside >&2; sleep 1; exit 3";
     let [whole, stamped] = same(&scenario, |at| {
         at.run_detached(&name, &["busybox", "sh", "-c", script]);
         let mut follow = at.docker(&["logs", "-f", &name]).start();

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use compat_tests::Scenario;
+use compat_tests::{Scenario, same::same};
 
 use crate::wire::{End, Wire, alike, at_once, head};
 
@@ -90,4 +90,41 @@ fn slow_readers_take_no_memory() {
         lengths.iter().all(|length| *length > 40 << 20),
         "{lengths:?}"
     );
+}
+
+#[test]
+fn loads_take_no_memory() {
+    let scenario = Scenario::new("loads");
+    let saved = head(&["GET /images/redis:8.0/get"]);
+    let image = Wire::open(&scenario.engine()).answer(saved).body;
+    let length = format!("Content-Length: {}", image.len());
+    let of = |framing: &str| head(&["POST /images/load?quiet=1", framing]).into_bytes();
+    let chunk =
+        |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
+    let chunks: Vec<u8> = image.chunks(1 << 20).flat_map(chunk).collect();
+    let by_chunks = [
+        of("Transfer-Encoding: chunked"),
+        chunks,
+        b"0\r\n\r\n".to_vec(),
+    ]
+    .concat();
+    let requests = [[of(&length), image].concat(), by_chunks];
+    // What it is loaded over is the same.
+    let answers = same(&scenario, |at| {
+        requests.each_ref().map(|request| {
+            let mut wire = Wire::open(at.address());
+            let sender = wire.sending(request.clone());
+            wire.until("\r\n\r\n");
+            check_memory(&scenario);
+            wire.until("0\r\n\r\n");
+            assert!(sender.join().expect("the sender"));
+            wire.rest()
+        })
+    });
+    for answer in answers {
+        assert!(
+            answer.said.contains("Loaded image: redis:8.0"),
+            "{answer:#?}"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! Answers that take their time, connections that idle, and clients or engines that go.
+//! Answers that take their time, connections that idle, and clients that go.
 
 use std::{
     thread,
@@ -6,21 +6,14 @@ use std::{
 };
 
 use compat_tests::{
-    Scenario, engines,
+    Scenario,
     same::{assert_same, same},
 };
 
-use crate::wire::{End, PATIENCE, Wire, alike, at_once, head, post, side};
+use crate::wire::{End, PATIENCE, Wire, alike, at_once, head, post, side, sleeper};
 
 /// Idle limits of proxies begin at 10 s.
 const IDLE: Duration = Duration::from_secs(11);
-
-/// A container that only sleeps.
-fn sleeper(scenario: &Scenario) -> String {
-    let name = scenario.named("box");
-    scenario.run(&["--name", &name, "busybox", "sleep", "1000"]);
-    name
-}
 
 /// Requests on a container that are answered by a head, and by nothing more while it sleeps.
 fn endless(container: &str) -> [String; 4] {
@@ -103,7 +96,7 @@ fn files(scenario: &Scenario) -> u64 {
 
 /// Whether the engine's open files come to satisfy this.
 fn come(scenario: &Scenario, satisfied: impl Fn(u64) -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_millis(1500);
+    let deadline = Instant::now() + PATIENCE;
     while !satisfied(files(scenario)) {
         if Instant::now() > deadline {
             return false;
@@ -289,30 +282,4 @@ fn idle_connections_stay() {
         lasting.iter().all(|heard| heard.end == End::Open),
         "{lasting:#?}"
     );
-}
-
-#[test]
-fn a_restarted_engine_leaves_no_client_hanging() {
-    let scenario = Scenario::new("restart");
-    let ping = head(&["GET /_ping"]);
-    let open = |address: &str| {
-        let mut pinged = Wire::opened(address, &ping);
-        pinged.until("\r\n\r\nOK");
-        let events = head(&["GET /events?filters={\"label\":[\"no-such\"]}"]);
-        let mut events = Wire::opened(address, events);
-        events.until("\r\n\r\n");
-        [pinged, events]
-    };
-    let addresses = [scenario.engine(), scenario.refit()];
-    let wires = addresses.each_ref().map(|address| open(address));
-    engines::manage("restart");
-    let [direct, through] = at_once(wires, |wires| at_once(wires, Wire::ended));
-    assert_same(&direct, &through);
-    assert!(
-        direct.iter().all(|heard| heard.end == End::Full),
-        "{direct:#?}"
-    );
-    for again in at_once(addresses, |address| Wire::opened(&address, &ping).rest()) {
-        assert!(again.said.starts_with("HTTP/1.1 200 OK\r\n"), "{again:#?}");
-    }
 }

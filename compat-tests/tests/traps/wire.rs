@@ -16,7 +16,10 @@ use compat_tests::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How long anything may take here.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a first word may take where none may come at all.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// When a connection has said nothing for so long, it stays open.
 pub const QUIET: Duration = Duration::from_millis(400);
@@ -46,6 +49,46 @@ pub enum End {
 pub struct Heard {
     pub said: String,
     pub end: End,
+}
+
+/// An answer whose end its head tells; the body is without what frames its chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answered {
+    /// The head, by [`mask`].
+    pub fn masked_head(&self) -> String {
+        mask(&self.head)
+    }
+
+    /// The body, one character per byte.
+    pub fn text(&self) -> String {
+        characters(&self.body)
+    }
+
+    /// The body as [`Heard::said`].
+    pub fn masked_body(&self) -> String {
+        mask(&self.text())
+    }
+}
+
+/// What was heard, as [`Heard::said`], and how long it took until the other side closed: first its
+/// own direction, then both.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    pub said: String,
+    pub half: Option<Duration>,
+    pub full: Option<Duration>,
+}
+
+impl Closing {
+    /// When the directions were closed.
+    pub fn times(&self) -> [Option<Duration>; 2] {
+        [self.half, self.full]
+    }
 }
 
 enum Got {
@@ -104,15 +147,20 @@ impl Wire {
         }
     }
 
+    /// Reads this many bytes without keeping them, or those before the end; how many there were.
+    pub fn skip(&mut self, bytes: usize) -> usize {
+        let mut skipped = 0;
+        self.heard.clear();
+        while skipped < bytes && matches!(self.read(PATIENCE), Got::Some) {
+            skipped += self.heard.len();
+            self.heard.clear();
+        }
+        skipped
+    }
+
     /// What was heard so far, as [`Heard::said`].
     pub fn so_far(&self) -> String {
-        mask(
-            &self
-                .heard
-                .iter()
-                .map(|&byte| byte as char)
-                .collect::<String>(),
-        )
+        mask(&characters(&self.heard))
     }
 
     /// The bytes that were heard so far.
@@ -122,13 +170,19 @@ impl Wire {
 
     /// Reads until nothing more comes: the end, or quiet after something was heard.
     pub fn settle(&mut self) -> End {
+        self.settle_after(0)
+    }
+
+    /// As [`Wire::settle`], after so many bytes were heard before.
+    fn settle_after(&mut self, before: usize) -> End {
         let begun = Instant::now();
         loop {
             match self.read(QUIET) {
-                Got::Nothing if self.heard.is_empty() => {
-                    assert!(begun.elapsed() < PATIENCE, "heard nothing at all");
+                Got::Nothing if self.heard.len() == before && begun.elapsed() < SILENCE => {}
+                Got::Nothing => {
+                    assert!(!self.heard.is_empty(), "heard nothing at all");
+                    return End::Open;
                 }
-                Got::Nothing => return End::Open,
                 Got::Some => assert!(begun.elapsed() < 3 * PATIENCE, "it goes on and on"),
                 Got::End if self.closes() => return End::Full,
                 Got::End => return End::Half,
@@ -158,24 +212,70 @@ impl Wire {
     /// Reads to the end, and tells how long the body is, without what frames its chunks.
     pub fn body_length(mut self) -> usize {
         while let Got::Some = self.read(PATIENCE) {}
-        let head = self.heard.windows(4).position(|end| end == b"\r\n\r\n");
-        let (head, mut rest) = self.heard.split_at(head.expect("a head") + 4);
+        let head = end_of(&self.heard, b"\r\n\r\n").expect("a head");
+        let (head, rest) = self.heard.split_at(head);
         if !contains(head, b"chunked") {
             return rest.len();
         }
-        let mut length = 0;
+        let (body, length) = unchunked(rest).expect("the last chunk");
+        assert_eq!(length, rest.len(), "something behind the last chunk");
+        body.len()
+    }
+
+    /// Sends a request on a connection that is kept, and reads its answer, which is framed, and all
+    /// that comes.
+    pub fn answer(&mut self, request: impl AsRef<[u8]>) -> Answered {
+        let request = request.as_ref();
+        let answered = self.answer_or_end(request, PATIENCE);
+        let asked = String::from_utf8_lossy(request);
+        answered.unwrap_or_else(|| panic!("ended before {asked}: {:?}", self.so_far()))
+    }
+
+    /// As [`Wire::answer`], within this time; `None` where the other side ends before that.
+    pub fn answer_or_end(
+        &mut self,
+        request: impl AsRef<[u8]>,
+        within: Duration,
+    ) -> Option<Answered> {
+        let request = request.as_ref();
+        (&self.stream).write_all(request).ok()?;
+        let deadline = Instant::now() + within;
         loop {
-            let line = rest.windows(2).position(|end| end == b"\r\n");
-            let (size, data) = rest.split_at(line.expect("a chunk's size"));
-            let size = str::from_utf8(size).expect("a size");
-            let size = usize::from_str_radix(size, 16).expect("a size");
-            if size == 0 {
-                assert_eq!(data, b"\r\n\r\n");
-                return length;
+            if let Some((answered, length)) = answered(&self.heard, request.starts_with(b"HEAD ")) {
+                assert_eq!(length, self.heard.len(), "more than was asked for");
+                self.forget();
+                return Some(answered);
             }
-            length += size;
-            rest = &data[2 + size + 2..];
+            match self.read(deadline.saturating_duration_since(Instant::now())) {
+                Got::Some => {}
+                Got::End => return None,
+                Got::Nothing => {
+                    let asked = String::from_utf8_lossy(request);
+                    panic!("no whole answer to {asked}: {:?}", self.so_far());
+                }
+            }
         }
+    }
+
+    /// Forgets what was heard so far: the next answer on the same connection begins anew.
+    pub fn forget(&mut self) {
+        self.heard.clear();
+    }
+
+    /// Reads until the other side has closed both directions, or this time is over. Notes when each
+    /// was closed.
+    pub fn closing(mut self, within: Duration) -> Closing {
+        let begun = Instant::now();
+        let left = |begun: Instant| within.saturating_sub(begun.elapsed());
+        let mut half = None;
+        while half.is_none() && !left(begun).is_zero() {
+            if let Got::End = self.read(left(begun)) {
+                half = Some(begun.elapsed());
+            }
+        }
+        let full = half.and_then(|_| self.hangs_up(left(begun)).then(|| begun.elapsed()));
+        let said = self.so_far();
+        Closing { said, half, full }
     }
 
     fn read(&mut self, patience: Duration) -> Got {
@@ -198,14 +298,69 @@ impl Wire {
 
     /// Whether both directions are closed, or will soon be.
     fn closes(&self) -> bool {
+        self.hangs_up(LINGER)
+    }
+
+    /// Whether both directions are closed within this time.
+    fn hangs_up(&self, within: Duration) -> bool {
         let mut watched = [PollFd::new(&self.stream, PollFlags::empty())];
-        let linger = Timespec::try_from(LINGER).expect("a time");
-        poll(&mut watched, Some(&linger)).expect("poll") > 0
+        let within = Timespec::try_from(within).expect("a time");
+        poll(&mut watched, Some(&within)).expect("poll") > 0
     }
 }
 
+/// One character per byte.
+fn characters(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| byte as char).collect()
+}
+
 fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
+    end_of(bytes, part).is_some()
+}
+
+/// Where the first `part` in `bytes` ends.
+fn end_of(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    let at = bytes.windows(part.len()).position(|window| window == part);
+    at.map(|at| at + part.len())
+}
+
+/// The answer that these bytes begin with, if it is whole, and its length.
+fn answered(bytes: &[u8], is_head: bool) -> Option<(Answered, usize)> {
+    let (head, rest) = bytes.split_at(end_of(bytes, b"\r\n\r\n")?);
+    let head = str::from_utf8(head).expect("a head of ASCII");
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "));
+    let is_bare = is_head || [" 204 ", " 304 "].contains(&&head[8..13]);
+    let (body, length) = if is_bare {
+        (Vec::new(), 0)
+    } else if let Some(length) = length {
+        let length = length.parse().expect("a length");
+        (rest.get(..length)?.to_vec(), length)
+    } else {
+        assert!(head.contains("Transfer-Encoding: chunked"), "{head}");
+        unchunked(rest)?
+    };
+    let length = head.len() + length;
+    let head = head.to_owned();
+    Some((Answered { head, body }, length))
+}
+
+/// The data of the chunks that these bytes begin with, up to the last one, and their length.
+fn unchunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let line = end_of(&bytes[at..], b"\r\n")?;
+        let size = str::from_utf8(&bytes[at..at + line - 2]).expect("a size");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        let end = at + line + size;
+        body.extend_from_slice(bytes.get(at + line..end)?);
+        assert_eq!(bytes.get(end..end + 2)?, b"\r\n");
+        at = end + 2;
+        if size == 0 {
+            return Some((body, at));
+        }
+    }
 }
 
 /// A request of these lines, with a `Host`, without a body.
@@ -236,14 +391,21 @@ pub fn alike<T: PartialEq + Debug + Send>(
     through
 }
 
-/// Asks the engine and Refit at the same time.
-fn both<T: Send>(scenario: &Scenario, ask: impl Fn(&str) -> T + Sync) -> (T, T) {
+/// Asks the engine and Refit at the same time; returns both answers.
+pub fn both<T: Send>(scenario: &Scenario, ask: impl Fn(&str) -> T + Sync) -> (T, T) {
     let (engine, refit) = (scenario.engine(), scenario.refit());
     thread::scope(|scope| {
         let direct = scope.spawn(|| ask(&engine));
         let through = ask(&refit);
         (direct.join().expect("the engine's answer"), through)
     })
+}
+
+/// A container that only sleeps.
+pub fn sleeper(scenario: &Scenario) -> String {
+    let name = scenario.named("box");
+    scenario.run(&["--name", &name, "busybox", "sleep", "1000"]);
+    name
 }
 
 /// A name for what one side of [`alike`] makes.
@@ -263,24 +425,26 @@ pub fn at_once<T: Send, U: Send, const N: usize>(
     })
 }
 
-/// Asks each in a connection and a thread of its own, and again with the next request where the
-/// connection stays open.
+/// Asks in a connection of its own, and again with the next request where the connection stays open.
+pub fn ask(address: &str, bytes: &[u8]) -> Heard {
+    let mut wire = Wire::open(address);
+    // It may be refused before it is taken.
+    wire.sending(bytes.to_vec()).join().expect("the sender");
+    let mut end = wire.settle();
+    if end == End::Open {
+        let before = wire.heard.len();
+        wire.send(head(&["GET /_ping?further"]));
+        end = wire.settle_after(before);
+    }
+    wire.heard(end)
+}
+
+/// Asks each in a thread of its own.
 fn ask_all(address: &str, asked: &[Vec<u8>]) -> Vec<Heard> {
-    let ask = |bytes: &[u8]| {
-        let mut wire = Wire::open(address);
-        // It may be refused before it is taken.
-        wire.sending(bytes.to_vec()).join().expect("the sender");
-        let mut end = wire.settle();
-        if end == End::Open {
-            wire.send(head(&["GET /_ping?further"]));
-            end = wire.settle();
-        }
-        wire.heard(end)
-    };
     thread::scope(|scope| {
         let asks: Vec<_> = asked
             .iter()
-            .map(|bytes| scope.spawn(move || ask(bytes)))
+            .map(|bytes| scope.spawn(move || ask(address, bytes)))
             .collect();
         asks.into_iter()
             .map(|asked| asked.join().expect("an answer"))
@@ -289,10 +453,10 @@ fn ask_all(address: &str, asked: &[Vec<u8>]) -> Vec<Heard> {
 }
 
 /// A name, what is sent, and what the answer begins with.
-pub type Row = (&'static str, Vec<u8>, &'static str);
+pub type Row = (String, Vec<u8>, &'static str);
 
-pub fn row(name: &'static str, bytes: impl Into<Vec<u8>>, answer: &'static str) -> Row {
-    (name, bytes.into(), answer)
+pub fn row(name: impl Into<String>, bytes: impl Into<Vec<u8>>, answer: &'static str) -> Row {
+    (name.into(), bytes.into(), answer)
 }
 
 /// Sends each row; returns what was heard after it was found to be the same.
@@ -304,7 +468,7 @@ pub fn compare(scenario: &Scenario, rows: &[Row]) -> Vec<Heard> {
     assert!(rows.len() > 1);
     let asked: Vec<Vec<u8>> = rows.iter().map(|(_, bytes, _)| bytes.clone()).collect();
     let ask = |address: &str| {
-        let names = rows.iter().map(|(name, ..)| *name);
+        let names = rows.iter().map(|(name, ..)| name.as_str());
         names.zip(ask_all(address, &asked)).collect::<Vec<_>>()
     };
     let (mut direct, mut through) = both(scenario, ask);
@@ -315,6 +479,7 @@ pub fn compare(scenario: &Scenario, rows: &[Row]) -> Vec<Heard> {
         (direct, through) = both(scenario, ask);
     }
     assert_same(&direct, &through);
+    println!("{} requests compared", rows.len());
     for ((name, _, answer), (_, heard)) in rows.iter().zip(&through) {
         assert!(heard.said.starts_with(answer), "{name}: {heard:#?}");
     }

@@ -3,7 +3,7 @@
 use compat_tests::{Scenario, rows};
 use serde_json::{Value, json};
 
-use super::{MS, Original, script};
+use super::{MS, Original, body, script};
 
 /// A replacement that fails.
 #[derive(Clone)]
@@ -12,7 +12,6 @@ struct Row {
     /// Of `docker run`, for the original.
     options: Vec<&'static str>,
     patch: Value,
-    monitor: u64,
     step: &'static str,
     told: Vec<&'static str>,
 }
@@ -23,7 +22,6 @@ impl Row {
             name: name.to_owned(),
             options: Vec::new(),
             patch,
-            monitor: 2000 * MS,
             step: "verify",
             told: told.to_vec(),
         }
@@ -47,13 +45,18 @@ impl Row {
     }
 }
 
+/// A `Monitor` in which a busy engine, too, tells of an end. Nobody waits for the whole of it.
+fn monitored() -> Value {
+    json!({ "Monitor": 10_000 * MS })
+}
+
 fn fails(rows: &[Row], scenario: &Scenario) {
     rows::each(
         rows,
         |row| &row.name,
         |row| {
             let original = Original::run(scenario, &row.name, &row.options);
-            let failed = original.upgrade(&row.patch, &json!({ "Monitor": row.monitor }));
+            let failed = original.upgrade(&row.patch, &monitored());
             original.assert_restored(&failed, row.step, &row.told);
         },
     );
@@ -158,4 +161,53 @@ fn a_log_that_cannot_be_read_is_no_hindrance() {
     );
     row.options = vec!["--log-driver", "none"];
     fails(&[row], &scenario);
+}
+
+/// As an old version that cannot read what a new one has written: it ends at once, or soon. Chance
+/// decides whether it is seen to run between, and so has been restored.
+#[test]
+fn an_original_that_does_not_stay_up_is_told_of() {
+    let scenario = Scenario::new("spoilt");
+    for (what, delay, policy) in [
+        ("at-once", "0", "no"),
+        ("soon", "0.1", "no"),
+        ("ever", "0", "always"),
+    ] {
+        let name = scenario.named(what);
+        let reads = format!(
+            "test -e /data/new && sleep {delay} && echo cannot read it && exit 5; \
+             trap 'exit 0' TERM; while :; do sleep 0.1; done"
+        );
+        let image = "refit-test/before";
+        scenario.run(&[
+            "--name",
+            &name,
+            "--restart",
+            policy,
+            image,
+            "sh",
+            "-c",
+            &reads,
+        ]);
+        let id = scenario.inspect(&name, "/Id");
+        let failed = scenario.post(
+            &format!("/containers/{name}/upgrade?pull=never"),
+            &body(&script("echo > /data/new; exit 3"), &monitored()),
+        );
+        assert_eq!(failed.status, 500, "{}", failed.text);
+        let ends = match &*failed.text_of("Rollback") {
+            "restored" => "but a moment later its process ended",
+            _ => "each time its process ended",
+        };
+        let message = failed.text_of("message");
+        let told = [
+            format!("{ends} with exit code 5; its last log lines:\n"),
+            // It is seen to run again.
+            format!("{ends}, with an exit code that the engine did not tell, and was restarted"),
+        ];
+        let known = if policy == "no" { &told[..1] } else { &told };
+        assert!(known.iter().any(|told| message.contains(told)), "{message}");
+        assert!(message.contains("\ncannot read it"), "{message}");
+        assert_eq!(scenario.inspect(&name, "/Id"), id);
+    }
 }

@@ -19,7 +19,7 @@ use super::{
     marker::Marker,
     reconcile::{Seen, Settled},
 };
-use crate::engine::Container;
+use crate::{engine::Container, plan::MARKER_LABEL};
 
 /// How many events are remembered: as many as dockerd remembers of its own, and in memory, too.
 const KEPT: usize = 256;
@@ -37,7 +37,8 @@ pub struct Event {
     pub name: String,
     /// The reference of its image.
     pub image: String,
-    /// Its labels.
+    /// Its labels, without the marker: that tells of a thousand generations, and whoever follows the
+    /// events is told of each.
     pub labels: BTreeMap<String, String>,
     /// The full ID of the container that is gone: the original, or the replacement that failed.
     /// Empty where nobody has seen it.
@@ -109,6 +110,7 @@ fn labels(container: &Container) -> BTreeMap<String, String> {
     let labels = container.document.pointer("/Config/Labels");
     let labels = labels.and_then(Value::as_object).into_iter().flatten();
     labels
+        .filter(|(key, _)| *key != MARKER_LABEL)
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
         .collect()
 }

@@ -527,3 +527,19 @@ async fn who_depends_on_it_goes_along_and_goes_back_by_itself() {
     let joined = json!(format!("container:{}", outcome.current.id));
     assert_eq!(engine.inspect("mon")["HostConfig"]["NetworkMode"], joined);
 }
+
+#[tokio::test]
+async fn what_is_told_of_an_upgrade_has_the_labels_but_not_the_generations() {
+    let engine = engine();
+    let labels = json!({ "app": "shop" });
+    engine.run("web", &json!({ "Image": "web:1", "Labels": labels }));
+    let upgrades = Upgrades::new(engine.clone());
+    let run = upgrades.begin("web".to_owned(), request(&json!({ "Image": "web:2" })));
+    run.outcome.await.expect("an outcome").expect("an upgrade");
+    let (told, _) = upgrades.events().listen();
+    let of_event = &told[0].labels;
+    assert_eq!(of_event.get("app").map(String::as_str), Some("shop"));
+    assert_eq!(of_event.get(MARKER_LABEL), None);
+    let labels = &engine.inspect("web")["Config"]["Labels"];
+    assert!(labels.get(MARKER_LABEL).is_some());
+}

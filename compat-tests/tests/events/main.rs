@@ -108,6 +108,8 @@ fn assert_tells(
         "local",
     ];
     assert_eq!(told, expected.map(Value::from).each_ref(), "{event}");
+    // The marker, which tells of all generations, is none of them.
+    assert_eq!(attributes.get("io.refit.upgrade"), None, "{event}");
     let transaction = attributes["transaction"].as_str().expect("a text");
     assert_eq!(transaction.len(), 36, "{event}");
 }

@@ -54,7 +54,8 @@ impl Other {
     }
 }
 
-/// Every container but the leader. One that vanishes meanwhile is left out.
+/// Every container but the leader, and but those that depend on none, which are most: nothing is kept of
+/// them. One that vanishes meanwhile is left out.
 async fn others(engine: &dyn Engine, leader: &Container) -> Result<Vec<Other>, EngineError> {
     stream::iter(engine.list_containers().await?)
         .map(async |summary| {
@@ -63,6 +64,7 @@ async fn others(engine: &dyn Engine, leader: &Container) -> Result<Vec<Other>, E
                 return Ok(None);
             }
             let (seen, document) = match engine.inspect_container(id).await {
+                Ok(document) if dependencies(&document).next().is_none() => return Ok(None),
                 Ok(document) => (Container::from_document(document.clone()), document),
                 Err(error) if error.is_not_found() => return Ok(None),
                 Err(error @ EngineError::Unreachable { .. }) => return Err(error),
@@ -83,18 +85,22 @@ async fn others(engine: &dyn Engine, leader: &Container) -> Result<Vec<Other>, E
 
 /// Whether a container joins a namespace of `member`, or links to it.
 pub(super) fn depends(document: &Value, member: &Container) -> bool {
-    let joins = MODES.iter().any(|mode| {
+    dependencies(document).any(|of| of == member.id || of == member.name)
+}
+
+/// The containers whose namespaces a container joins, or that it links to, as the engine calls them.
+fn dependencies(document: &Value) -> impl Iterator<Item = &str> {
+    let joined = MODES.iter().filter_map(|mode| {
         let mode = text(document, &format!("/HostConfig/{mode}"));
         mode.strip_prefix("container:")
-            .is_some_and(|of| of == member.id || of == member.name)
     });
     let links = document
         .pointer("/HostConfig/Links")
         .and_then(Value::as_array)
         .into_iter()
         .flatten();
-    let mut linked = links.filter_map(|link| link.as_str()?.split(':').next());
-    joins || linked.any(|of| of.trim_start_matches('/') == member.name)
+    let linked = links.filter_map(|link| link.as_str()?.split(':').next());
+    joined.chain(linked.map(|of| of.trim_start_matches('/')))
 }
 
 /// Each after those that it depends on.

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// The two images of the upgrades, which differ in a file.
 const IMAGES: [&str; 2] = ["refit-test/before", "refit-test/after"];
 
+/// The label that no event of ours has among its attributes: it tells of all generations.
+const MARKER: &str = "io.refit.upgrade";
+
 /// Now, as `events` takes it.
 fn now() -> String {
     let now = SystemTime::now()
@@ -108,8 +111,7 @@ fn assert_tells(
         "local",
     ];
     assert_eq!(told, expected.map(Value::from).each_ref(), "{event}");
-    // The marker, which tells of all generations, is none of them.
-    assert_eq!(attributes.get("io.refit.upgrade"), None, "{event}");
+    assert_eq!(attributes.get(MARKER), None, "{event}");
     let transaction = attributes["transaction"].as_str().expect("a text");
     assert_eq!(transaction.len(), 36, "{event}");
 }

@@ -39,6 +39,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The label that a scenario's containers bear; its value is the scenario's name.
 pub const LABEL: &str = "refit-test";
 
+/// The label that Refit keeps its journal and the generations in.
+pub const MARKER: &str = "io.refit.upgrade";
+
 /// What `compat-tests/run.sh` set.
 pub fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run compat-tests/run.sh"))

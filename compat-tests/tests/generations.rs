@@ -1,10 +1,7 @@
 //! Going back to the generation before, and forth again; and what is told of those that there were.
 
-use compat_tests::{Answer, Scenario, docker};
+use compat_tests::{Answer, MARKER, Scenario, docker};
 use serde_json::{Value, json};
-
-/// The label of Refit's own.
-const MARKER: &str = "io.refit.upgrade";
 
 fn redis(scenario: &Scenario, name: &str, command: &[&str]) -> String {
     scenario.docker(&[&["exec", name, "redis-cli"], command].concat())

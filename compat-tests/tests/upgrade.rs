@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use compat_tests::{Scenario, answer, docker, patch, variable};
+use compat_tests::{MARKER, Scenario, answer, docker, patch, variable};
 use serde_json::{Value, json};
 
 const RUNNING: &str = "running";
@@ -474,7 +474,7 @@ fn what_a_person_set_stays() {
         // The image is what changes, and the marker is ours.
         config["Image"] = Value::Null;
         let labels = config["Labels"].as_object_mut().unwrap();
-        labels.remove("io.refit.upgrade");
+        labels.remove(MARKER);
         labels.remove("org.opencontainers.image.version");
         let env = config["Env"].as_array_mut().unwrap();
         env.retain(|entry| !entry.to_string().contains("REDIS_VERSION="));

@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use compat_tests::same::{Side, mask};
+use compat_tests::same::{Said, Side, mask};
 use serde_json::Value;
 
 use crate::rig::{AFTER, BEFORE, EXITS, Rig};
@@ -180,15 +180,10 @@ fn a_failure_tells_what_failed_how_things_stand_and_what_to_do() {
     }
 }
 
-#[test]
-fn an_interrupt_takes_back_what_no_refit_goes_on_with() {
-    let rig = Rig::new("command-interrupt");
-    let id = rig
-        .scenario
-        .run(&["--name", &rig.name, "--restart", "always", BEFORE]);
-    let side = rig.scenario.directly();
+/// An upgrade with this `--monitor` that is interrupted while its replacement is verified.
+fn interrupted(rig: &Rig, side: &Side<'_>, monitor: &str) -> Said {
     let running = rig
-        .upgrade(&side, &["--image", AFTER, "--monitor", "1h", &rig.name])
+        .upgrade(side, &["--image", AFTER, "--monitor", monitor, &rig.name])
         .start();
     rig.scenario.until("it is verified", |scenario| {
         scenario.text(&rig.name, "/Config/Image") == AFTER
@@ -196,6 +191,16 @@ fn an_interrupt_takes_back_what_no_refit_goes_on_with() {
     running.interrupt();
     let said = running.end();
     assert_eq!(said.code, Some(130), "{said:?}");
+    said
+}
+
+#[test]
+fn an_interrupt_takes_back_what_no_refit_goes_on_with() {
+    let rig = Rig::new("command-interrupt");
+    let id = rig
+        .scenario
+        .run(&["--name", &rig.name, "--restart", "always", BEFORE]);
+    let said = interrupted(&rig, &rig.scenario.directly(), "1h");
     assert!(
         said.err().contains("what was begun is taken back"),
         "{said:?}"
@@ -208,15 +213,7 @@ fn an_interrupt_leaves_to_refit_what_refit_does() {
     let rig = Rig::new("command-left");
     let id = rig.scenario.run(&["--name", &rig.name, BEFORE]);
     let side = rig.scenario.through();
-    let running = rig
-        .upgrade(&side, &["--image", AFTER, "--monitor", "3s", &rig.name])
-        .start();
-    rig.scenario.until("it is verified", |scenario| {
-        scenario.text(&rig.name, "/Config/Image") == AFTER
-    });
-    running.interrupt();
-    let said = running.end();
-    assert_eq!(said.code, Some(130), "{said:?}");
+    let said = interrupted(&rig, &side, "3s");
     assert!(said.err().contains("Refit goes on"), "{said:?}");
     rig.scenario
         .until("it is committed", |scenario| !scenario.exists(&id));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use compat_tests::Scenario;
+use compat_tests::{MARKER, Scenario};
 use serde_json::{Map, Value, json};
 
 /// What an image says something of.
@@ -168,7 +168,7 @@ fn settings(config: &Value) -> Value {
                 value = Value::Object(variables);
             }
             ("Labels", Value::Object(labels)) => {
-                labels.remove("io.refit.upgrade");
+                labels.remove(MARKER);
             }
             ("Healthcheck", Value::Object(check)) => check.retain(|_, value| *value != 0),
             _ => {}

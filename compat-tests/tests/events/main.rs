@@ -6,14 +6,11 @@ mod told;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use compat_tests::{Answer, Scenario};
+use compat_tests::{Answer, MARKER, Scenario};
 use serde_json::{Value, json};
 
 /// The two images of the upgrades, which differ in a file.
 const IMAGES: [&str; 2] = ["refit-test/before", "refit-test/after"];
-
-/// The label that no event of ours has among its attributes: it tells of all generations.
-const MARKER: &str = "io.refit.upgrade";
 
 /// Now, as `events` takes it.
 fn now() -> String {
@@ -111,6 +108,7 @@ fn assert_tells(
         "local",
     ];
     assert_eq!(told, expected.map(Value::from).each_ref(), "{event}");
+    // It tells of all generations.
     assert_eq!(attributes.get(MARKER), None, "{event}");
     let transaction = attributes["transaction"].as_str().expect("a text");
     assert_eq!(transaction.len(), 36, "{event}");

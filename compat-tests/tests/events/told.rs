@@ -1,9 +1,9 @@
 //! What is told, and when.
 
-use compat_tests::{Scenario, repeat, same::Running};
+use compat_tests::{MARKER, Scenario, repeat, same::Running};
 use serde_json::{Value, json};
 
-use super::{IMAGES, MARKER, assert_tells, event, events, fail, now, ours, run, upgrade};
+use super::{IMAGES, assert_tells, event, events, fail, now, ours, run, upgrade};
 
 /// `docker events` with these arguments through Refit, of events from now on.
 fn follow(scenario: &Scenario, arguments: &[&str]) -> Running {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use compat_tests::{Scenario, docker};
+use compat_tests::{MARKER, Scenario, docker};
 use serde_json::{Value, json};
 
 use crate::run_arguments;
@@ -128,7 +128,7 @@ impl<'a> Web<'a> {
             for (field, value) in document[part].as_object().expect("an object") {
                 let mut value = value.clone();
                 if let Some(labels) = value.as_object_mut().filter(|_| field == "Labels") {
-                    labels.remove("io.refit.upgrade");
+                    labels.remove(MARKER);
                 }
                 if let Some(binds) = value.as_array_mut().filter(|_| field == "Binds") {
                     for bind in binds {
